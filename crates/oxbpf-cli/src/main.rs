@@ -1,0 +1,3 @@
+//! The oxbpf command.
+
+fn main() {}

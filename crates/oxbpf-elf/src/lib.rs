@@ -1,0 +1,1 @@
+//! ELF files as BPF sees them.

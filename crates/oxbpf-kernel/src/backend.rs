@@ -1,0 +1,180 @@
+//! The trait that a kernel implements for oxbpf.
+
+use core::fmt;
+use core::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oxbpf_uapi::Errno;
+
+use crate::{Command, Handle, Mapping, PerfRequest, PollSet, Prot, Reply};
+
+/// A kernel, real or embedded.
+///
+/// Each method mirrors a system interface and answers with the error number that Linux would give.
+pub trait Backend: Send + Sync + fmt::Debug {
+    /// A short name for messages: "linux", "embedded".
+    fn name(&self) -> &'static str;
+
+    /// bpf(2). Output fields and buffers of the command are filled in place.
+    ///
+    /// # Errors
+    /// What the command documents in bpf(2); `ENOSYS` where the back end has no BPF at all.
+    fn bpf(&self, cmd: &mut Command<'_>) -> Result<Reply, Errno>;
+
+    /// perf_event_open(2) and the ioctls that tie BPF to perf events.
+    ///
+    /// # Errors
+    /// As perf_event_open(2).
+    fn perf_event(&self, req: &mut PerfRequest<'_>) -> Result<Reply, Errno>;
+
+    /// Maps `range` (bytes, page aligned) of the memory behind a handle.
+    ///
+    /// # Errors
+    /// As mmap(2); `EINVAL` for an object that has no memory to share.
+    fn mmap(&self, handle: &Handle, range: Range<u64>, prot: Prot) -> Result<Mapping, Errno>;
+
+    /// Sends one netlink message and passes the payload of each reply to `each`, until the answer is complete.
+    ///
+    /// # Errors
+    /// The error number that the kernel put in its acknowledgement, positive.
+    fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno>;
+
+    /// Reads a fact about the running system.
+    ///
+    /// # Errors
+    /// `ENOENT` where the system does not have it.
+    fn fact(&self, what: Fact<'_>) -> Result<Blob, Errno>;
+
+    /// Opens something that a program attaches to.
+    ///
+    /// # Errors
+    /// As open(2).
+    fn open(&self, what: Opening<'_>) -> Result<Handle, Errno>;
+
+    /// Reads from a handle that has a byte stream: an iterator, an event counter. Returns the bytes read, 0 at the end.
+    ///
+    /// # Errors
+    /// As read(2).
+    fn read(&self, handle: &Handle, out: &mut [u8]) -> Result<usize, Errno>;
+
+    /// Waits until a handle of the set is readable, and returns how many are. `None` waits without end.
+    ///
+    /// # Errors
+    /// `EINTR` when a signal came first.
+    fn poll(&self, set: &mut PollSet, timeout: Option<Duration>) -> Result<usize, Errno>;
+}
+
+/// Bytes that a back end read or mapped; cheap to clone.
+#[derive(Clone)]
+pub struct Blob(Arc<dyn AsRef<[u8]> + Send + Sync>);
+
+impl Blob {
+    /// Shares bytes that `owner` keeps, such as a mapped file. They must not change while it lives.
+    pub fn from_owner(owner: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Self {
+        Self(owner)
+    }
+
+    /// The owner of the bytes, for types that keep it alive themselves.
+    pub fn into_owner(self) -> Arc<dyn AsRef<[u8]> + Send + Sync> {
+        self.0
+    }
+}
+
+impl From<Vec<u8>> for Blob {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(bytes))
+    }
+}
+
+impl core::ops::Deref for Blob {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
+}
+
+/// Something to know about the running system. Text facts are UTF-8 without a final newline where Linux has one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fact<'a> {
+    /// BTF of the kernel itself, raw.
+    VmlinuxBtf,
+    /// Split BTF of the named module, raw.
+    ModuleBtf(&'a str),
+    /// Names of the modules that have BTF, one a line.
+    Modules,
+    /// `address type name [module]`, one symbol a line.
+    Kallsyms,
+    /// Functions that can be probed, one a line.
+    AvailableFunctions,
+    /// Kernel configuration as text, `CONFIG_X=y` lines.
+    KernelConfig,
+    /// `uname -r`.
+    KernelRelease,
+    /// `KERNEL_VERSION(major, minor, patch)` in decimal.
+    KernelVersion,
+    /// CPU ranges such as `0-3,8`, of CPUs that may ever appear.
+    PossibleCpus,
+    /// CPU ranges of CPUs that run now.
+    OnlineCpus,
+    /// Number of a tracepoint for perf_event_open(2), decimal.
+    TracepointId {
+        /// Group of the event, such as "syscalls".
+        category: &'a str,
+        /// Name of the event, such as "sys_enter_openat".
+        name: &'a str,
+    },
+    /// `format` file of a tracepoint.
+    TracepointFormat {
+        /// Group of the event.
+        category: &'a str,
+        /// Name of the event.
+        name: &'a str,
+    },
+    /// Number of the named performance unit ("kprobe", "uprobe"), decimal.
+    PmuType(&'a str),
+    /// Bit of `perf_event_attr.config` that asks the unit for a return probe, decimal.
+    PmuRetprobeBit(&'a str),
+    /// Index of the named network interface, decimal.
+    InterfaceIndex(&'a str),
+    /// Contents of a program file or library that a probe names.
+    Binary(&'a Path),
+    /// `/proc/PID/maps`.
+    ProcessMaps(u32),
+    /// Maximum stack depth that the kernel records, decimal.
+    MaxStackDepth,
+}
+
+/// Something to open that has no bpf(2) command of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Opening<'a> {
+    /// A control group directory.
+    Cgroup(&'a Path),
+    /// A network namespace file.
+    Netns(&'a Path),
+    /// A process, as pidfd_open(2).
+    Process(u32),
+    /// A bpf file system, for a token.
+    BpfFs(&'a Path),
+    /// The stream of `bpf_printk` lines of the whole system, each read once.
+    TraceLog,
+}
+
+/// One netlink request: header and payload, ready to send but for sequence number and port.
+#[derive(Clone, Copy, Debug)]
+pub struct NlMessage<'a> {
+    /// Protocol of the socket, `NETLINK_ROUTE` or `NETLINK_GENERIC`.
+    pub protocol: u32,
+    /// `nlmsghdr` and all that follows, aligned to 4 bytes.
+    pub bytes: &'a [u8],
+}

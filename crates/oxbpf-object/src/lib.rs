@@ -1,0 +1,1 @@
+//! A BPF ELF object and its BTF in, a pure ObjectSpec out.

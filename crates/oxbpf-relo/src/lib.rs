@@ -1,0 +1,1 @@
+//! CO-RE: relocate instructions against another kernel's types.

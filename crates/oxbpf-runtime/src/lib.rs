@@ -1,0 +1,1 @@
+//! The embedded kernel: BPF in user space, without privilege.

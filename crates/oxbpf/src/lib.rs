@@ -1,0 +1,1 @@
+//! Load, attach and use BPF programs.

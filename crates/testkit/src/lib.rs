@@ -1,0 +1,1 @@
+//! Test fixtures, oracles and skips of oxbpf's own tests.
