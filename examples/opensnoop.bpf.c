@@ -7,16 +7,14 @@
  * Needs Linux 5.8 (ring buffer).
  */
 #include "vmlinux_min.h"
-#include <oxbpf/helpers.h>
+#include "filter.h"
 
 #define NAME_LEN 128
-#define COMM_LEN 16
 
 /* Filters; a loader sets them before load. The defaults let everything through. */
 const volatile __u32 targ_pid = 0;
 const volatile __u32 targ_uid = 0xffffffff;
 const volatile bool targ_failed = false;
-const volatile char targ_comm[COMM_LEN] = "";
 
 struct event {
 	__u32 pid;
@@ -49,22 +47,11 @@ struct {
 
 static __always_inline bool wanted(void)
 {
-	char comm[COMM_LEN] = {};
-
 	if (targ_pid && targ_pid != bpf_get_current_pid_tgid() >> 32)
 		return false;
 	if (targ_uid != 0xffffffff && targ_uid != (__u32)bpf_get_current_uid_gid())
 		return false;
-	if (!targ_comm[0])
-		return true;
-	bpf_get_current_comm(comm, sizeof(comm));
-	for (int i = 0; i < COMM_LEN; i++) {
-		if (comm[i] != targ_comm[i])
-			return false;
-		if (!comm[i])
-			break;
-	}
-	return true;
+	return comm_wanted();
 }
 
 SEC("tracepoint/syscalls/sys_enter_openat")

@@ -108,16 +108,19 @@ static long (*const bpf_trace_printk)(const char *fmt, __u32 fmt_size, ...) __un
 		bpf_trace_printk(oxbpf_fmt, sizeof(oxbpf_fmt), ##args);      \
 	})
 
-/* Hands the values to bpf_seq_printf as the array of 64-bit words that it takes. */
+/*
+ * Hands the values to bpf_seq_printf as the array of 64-bit words that it takes. OXBPF_COUNT gives
+ * the number of values: each pushes the numbers behind it one place to the right.
+ */
 #define BPF_SEQ_PRINTF(seq, fmt, args...)                                                     \
 	({                                                                                    \
 		static const char oxbpf_fmt[] = fmt;                                          \
-		__u64 oxbpf_args[] = { OXBPF_WORDS(args) };                                   \
-		bpf_seq_printf(seq, oxbpf_fmt, sizeof(oxbpf_fmt), oxbpf_args,                 \
-			       sizeof(oxbpf_args));                                           \
+		__u64 oxbpf_args[] = { OXBPF_JOIN(OXBPF_WORDS, OXBPF_COUNT(args))(args) };    \
+		bpf_seq_printf(seq, oxbpf_fmt, sizeof(oxbpf_fmt), oxbpf_args, sizeof(oxbpf_args)); \
 	})
-#define OXBPF_COUNT(_6, _5, _4, _3, _2, _1, n, ...) n
-#define OXBPF_WORDS(args...) OXBPF_JOIN(OXBPF_WORDS, OXBPF_COUNT(args, 6, 5, 4, 3, 2, 1))(args)
+#define OXBPF_COUNT(args...) OXBPF_COUNT_PICK(0, ##args, 6, 5, 4, 3, 2, 1, 0)
+#define OXBPF_COUNT_PICK(_0, _1, _2, _3, _4, _5, _6, n, ...) n
+#define OXBPF_WORDS0()
 #define OXBPF_WORDS1(a) (__u64)(a)
 #define OXBPF_WORDS2(a, b...) (__u64)(a), OXBPF_WORDS1(b)
 #define OXBPF_WORDS3(a, b...) (__u64)(a), OXBPF_WORDS2(b)
