@@ -17,7 +17,10 @@ pub struct Handle(Arc<Inner>);
 enum Inner {
     #[cfg(unix)]
     Fd(OwnedFd),
-    Object { number: i32, object: Box<dyn Any + Send + Sync> },
+    Object {
+        number: i32,
+        object: Box<dyn Any + Send + Sync>,
+    },
 }
 
 impl Handle {

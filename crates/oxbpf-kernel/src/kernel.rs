@@ -10,9 +10,9 @@ use oxbpf_uapi::Errno;
 
 use crate::{
     Backend, Blob, BtfLoad, Command, Fact, GetFdById, GetInfo, Handle, LinkCreate, LinkUpdate, MapCreate,
-    MapDeleteElem, MapGetNextKey, MapLookupElem, MapUpdateElem, Mapping, NlMessage, ObjGet, ObjPin, ObjectKind,
-    Opening, PerfRequest, PollSet, ProgAttach, ProgDetach, ProgLoad, ProgQuery, ProgTestRun, Prot,
-    RawTracepointOpen, Reply,
+    MapDeleteElem, MapGetNextKey, MapLookupElem, MapUpdateElem, Mapping, NlMessage, ObjGet, ObjPin,
+    ObjectKind, Opening, PerfRequest, PollSet, ProgAttach, ProgDetach, ProgLoad, ProgQuery, ProgTestRun,
+    Prot, RawTracepointOpen, Reply,
 };
 
 macro_rules! typed_handle {
@@ -101,7 +101,13 @@ impl Kernel {
     }
 
     /// Copies the value under `key` into `value`.
-    pub fn map_lookup_elem(&self, map: &MapFd, key: &[u8], value: &mut [u8], flags: u64) -> Result<(), Errno> {
+    pub fn map_lookup_elem(
+        &self,
+        map: &MapFd,
+        key: &[u8],
+        value: &mut [u8],
+        flags: u64,
+    ) -> Result<(), Errno> {
         self.0.bpf(&mut Command::MapLookupElem(MapLookupElem { map, key, value, flags })).map(drop)
     }
 
