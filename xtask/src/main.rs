@@ -1,3 +1,39 @@
-//! Tasks of the repository.
+//! `cargo xtask TASK`.
 
-fn main() {}
+use anyhow::{Result, bail};
+use xtask::{bench, ci, codegen, cross, say, tidy, vm};
+
+/// Name, arguments, what it does, function.
+type Task = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<()>);
+
+const TASKS: &[Task] = &[
+    ("ci", "[fast]", "everything that must be clean before a change lands", ci::main),
+    ("tidy", "", "check the tree's own rules", tidy::main),
+    ("vm", "[--kernel K,…] [-- COMMAND]", "run the privileged tests, or a command, in Debian kernels", vm::main),
+    ("cross", "ARCH CARGO-ARGS…", "build or test for another architecture or the oldest Rust", cross::main),
+    ("bench", "[--json] [FILTER]", "compare with C libbpf, libbpf-rs and aya", bench::main),
+    ("codegen", "[--check]", "rebuild what is generated: example objects, documents", codegen::main),
+];
+
+fn main() -> Result<()> {
+    let mut args = std::env::args().skip(1);
+    let Some(name) = args.next() else {
+        usage();
+        return Ok(());
+    };
+    let rest: Vec<String> = args.collect();
+    match TASKS.iter().find(|t| t.0 == name) {
+        Some((.., task)) => task(&rest),
+        None => {
+            usage();
+            bail!("there is no task `{name}`")
+        }
+    }
+}
+
+fn usage() {
+    say("cargo xtask TASK");
+    for (name, args, what, _) in TASKS {
+        say(&format!("  {:<38} {what}", format!("{name} {args}")));
+    }
+}
