@@ -1,0 +1,57 @@
+//! BTF and BTF.ext on bytes: read, look up, build, edit, print.
+//!
+//! BTF is the kernel's compact type format: a header, a run of variable-length type records numbered from 1, and a
+//! string section. [`Btf`] keeps exactly those bytes, in native byte order, and adds one table with the offset of each
+//! type, so opening the running kernel's BTF (5 MB) costs one scan and no copy. Names are indexed at the first
+//! look-up by name, not before.
+//!
+//! | What | Where |
+//! | --- | --- |
+//! | Parse bytes, iterate, resolve, sizes | [`Btf`], [`TypeRef`], [`Type`] |
+//! | Look up by name and kind | [`Btf::find`], [`Btf::find_all`], [`Btf::find_essential`] |
+//! | Make or edit BTF | [`BtfBuilder`] |
+//! | Function, line and CO-RE records of a program | [`BtfExt`] |
+//!
+//! ```
+//! use oxbpf_btf::{BtfBuilder, IntFlags, Type};
+//! use oxbpf_uapi::BtfKind;
+//!
+//! let mut b = BtfBuilder::new();
+//! let int = b.add_int("int", 4, IntFlags::SIGNED)?;
+//! let point = b.add_struct("point", 8)?;
+//! b.add_field("x", int, 0, 0)?;
+//! b.add_field("y", int, 32, 0)?;
+//! let btf = b.finish()?;
+//!
+//! assert_eq!(btf.find("point", BtfKind::STRUCT), Some(point));
+//! let Type::Struct(s) = btf.get(point)?.view() else { panic!("not a struct") };
+//! let names: Vec<&str> = s.members().map(|m| m.name).collect();
+//! assert_eq!(names, ["x", "y"]);
+//! # Ok::<(), oxbpf_btf::BtfError>(())
+//! ```
+//!
+//! Nothing here touches a file or a kernel. Input may be hostile: every length, offset and id is checked, reference
+//! chains are followed to a bounded depth, and broken input is a [`BtfError`], never a panic.
+
+mod btf;
+mod builder;
+mod bytes;
+mod error;
+mod ext;
+mod lookup;
+mod measure;
+mod raw;
+mod validate;
+mod view;
+
+pub use btf::{Btf, TypeId};
+pub use builder::{BtfBuilder, IntFlags};
+pub use bytes::Bytes;
+pub use error::BtfError;
+pub use ext::{BtfExt, CoreRelo, CoreReloKind, FuncInfo, InfoSec, LineInfo};
+pub use lookup::essential_name;
+pub use raw::Header;
+pub use view::{
+    Composite, DataSecView, EnumValue, EnumView, FuncLinkage, FuncProtoView, IntEncoding, Member, Param,
+    SecVar, Type, TypeRef, VarLinkage,
+};

@@ -1,0 +1,330 @@
+//! Look-up by name: a hash index over the own types of a BTF, built at the first look-up.
+//!
+//! The index is two tables of 32-bit numbers, about 6 bytes a type: the first type of each hash bucket, and for each
+//! type the next one of its bucket. It stores neither names nor hashes; a look-up compares names where they are.
+//! Building it reads each type's name once, 32 bytes at a time without branching on where the name ends, because for
+//! the 150,000 short names of a kernel a mispredicted branch each would cost more than everything else.
+//!
+//! A second, usually empty list holds the types whose names carry a flavour suffix (`task_struct___old`), which CO-RE
+//! look-ups ignore.
+
+use oxbpf_uapi::BtfKind;
+
+use crate::{Btf, TypeId, raw};
+
+/// Types by hash of their names. Numbers are own types from 1, in the order of their ids; 0 ends a chain.
+#[derive(Debug)]
+pub(crate) struct NameIndex {
+    /// First type of each bucket; one more bucket at the end for the nameless.
+    heads: Vec<u32>,
+    /// The next type of the same bucket, by type.
+    next: Vec<u32>,
+    /// Bucket = hash >> shift.
+    shift: u32,
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+const MUL: [u64; 4] =
+    [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0xaef1_7502_108e_f2d9, 0x8cb9_2ba7_2f3d_8dd7];
+
+/// The word up to its first zero byte (the rest cleared), and all ones if there is none, else 0.
+#[inline(always)]
+fn cut_word(bytes: [u8; 8]) -> (u64, u64) {
+    let w = u64::from_le_bytes(bytes);
+    // The lowest marked byte is the first zero byte; marks above it may be wrong and do not matter.
+    let zeros = w.wrapping_sub(ONES) & !w & HIGHS;
+    let below = zeros.wrapping_sub(1) & !zeros;
+    (w & below, if zeros == 0 { u64::MAX } else { 0 })
+}
+
+/// Hash of a name that begins with these 32 bytes, if it ends in them; the state to go on with otherwise.
+#[inline(always)]
+fn hash_32(block: &[u8; 32]) -> (u64, bool) {
+    let [a, b, c, d] = zerocopy::transmute_ref!(block);
+    let ((a, on_a), (b, on_b), (c, on_c), (d, on_d)) =
+        (cut_word(*a), cut_word(*b), cut_word(*c), cut_word(*d));
+    let [ka, kb, kc, kd] = MUL;
+    let on_b = on_a & on_b;
+    let on_c = on_b & on_c;
+    let h = a
+        .wrapping_mul(ka)
+        .wrapping_add((b & on_a).wrapping_mul(kb))
+        .wrapping_add((c & on_b).wrapping_mul(kc))
+        .wrapping_add((d & on_c).wrapping_mul(kd));
+    let [k, ..] = MUL;
+    ((h ^ (h >> 32)).wrapping_mul(k), on_c & on_d != 0)
+}
+
+/// Hash of a name given as all its bytes; the same as for a NUL-terminated one in memory.
+pub(crate) fn hash_name(name: &[u8]) -> u64 {
+    let block = |bytes: &[u8]| {
+        let mut b = [0; 32];
+        for (to, from) in b.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        b
+    };
+    let mut rest = name;
+    let (mut hash, mut more) = hash_32(&block(rest));
+    while more {
+        rest = rest.get(32..).unwrap_or_default();
+        let (h, m) = hash_32(&block(rest));
+        (hash, more) = (go_on(hash, h), m);
+    }
+    hash
+}
+
+#[inline]
+fn go_on(hash: u64, next: u64) -> u64 {
+    (hash.rotate_left(23) ^ next).wrapping_mul(MUL[1])
+}
+
+/// Hash of the NUL-terminated name at `off` in a string section.
+#[inline(always)]
+fn hash_at(strs: &[u8], off: usize) -> Option<u64> {
+    let (hash, more) = hash_32(strs.get(off..)?.first_chunk::<32>()?);
+    if more {
+        return hash_long(strs, off, hash);
+    }
+    Some(hash)
+}
+
+#[cold]
+fn hash_long(strs: &[u8], off: usize, mut hash: u64) -> Option<u64> {
+    let mut rest = strs.get(off + 32..)?;
+    loop {
+        let (h, more) = hash_32(rest.first_chunk::<32>()?);
+        hash = go_on(hash, h);
+        if !more {
+            return Some(hash);
+        }
+        rest = rest.get(32..)?;
+    }
+}
+
+impl NameIndex {
+    fn build(btf: &Btf) -> NameIndex {
+        let (types, strs, offsets, start_str) =
+            (btf.types_bytes(), btf.own_strs(), btf.offsets(), btf.start_str());
+        let buckets = (offsets.len() / 2).next_power_of_two().max(2);
+        let shift = 64 - buckets.trailing_zeros();
+        let mut heads = vec![0u32; buckets + 1];
+        let mut next = vec![0u32; offsets.len() + 1];
+        // From the last to the first, so that each chain is in ascending order.
+        for (i, &off) in offsets.iter().enumerate().rev() {
+            let name_off = raw::u32_at(types, off as usize).unwrap_or_default();
+            // The last bytes of the strings and names in the base take the slow way.
+            let hash = name_off
+                .checked_sub(start_str)
+                .and_then(|own| hash_at(strs, own as usize))
+                .unwrap_or_else(|| hash_name(btf.str_bytes(name_off).unwrap_or_default()));
+            let bucket = if name_off == 0 { buckets } else { (hash >> shift) as usize };
+            if let (Some(head), Some(next)) = (heads.get_mut(bucket), next.get_mut(i + 1)) {
+                *next = core::mem::replace(head, i as u32 + 1);
+            }
+        }
+        NameIndex { heads, next, shift }
+    }
+
+    fn first(&self, hash: u64) -> u32 {
+        self.heads.get((hash >> self.shift) as usize).copied().unwrap_or_default()
+    }
+
+    fn next(&self, at: u32) -> u32 {
+        self.next.get(at as usize).copied().unwrap_or_default()
+    }
+}
+
+impl Btf {
+    /// The lowest id of a type with this name and kind, the base's types first.
+    ///
+    /// The first look-up by name builds the index: under a millisecond for a kernel. `None` if there is no such type,
+    /// and for the empty name.
+    #[doc(alias = "btf__find_by_name_kind")]
+    pub fn find(&self, name: &str, kind: BtfKind) -> Option<TypeId> {
+        self.find_hashed(name.as_bytes(), hash_name(name.as_bytes()), kind)
+    }
+
+    fn find_hashed(&self, name: &[u8], hash: u64, kind: BtfKind) -> Option<TypeId> {
+        let in_base = self.base().and_then(|base| base.find_hashed(name, hash, kind));
+        in_base.or_else(|| self.own_named(name, hash, Some(kind)).next())
+    }
+
+    /// As [`Btf::find`], among the own types only.
+    #[doc(alias = "btf__find_by_name_kind_own")]
+    pub fn find_own(&self, name: &str, kind: BtfKind) -> Option<TypeId> {
+        self.own_named(name.as_bytes(), hash_name(name.as_bytes()), Some(kind)).next()
+    }
+
+    /// All types with this name, of any kind, in ascending order of their ids.
+    pub fn find_all(&self, name: &str) -> impl Iterator<Item = TypeId> + use<> {
+        let mut found = Vec::new();
+        self.collect_named(name.as_bytes(), hash_name(name.as_bytes()), &mut found);
+        found.into_iter()
+    }
+
+    fn collect_named(&self, name: &[u8], hash: u64, to: &mut Vec<TypeId>) {
+        if let Some(base) = self.base() {
+            base.collect_named(name, hash, to);
+        }
+        to.extend(self.own_named(name, hash, None));
+    }
+
+    /// All types whose name without its flavour suffix (see [`essential_name`]) is `essential`, of any kind, in
+    /// ascending order of their ids: the candidates for a CO-RE relocation.
+    pub fn find_essential(&self, essential: &str) -> impl Iterator<Item = TypeId> + use<> {
+        let mut found = Vec::new();
+        if essential_name(essential).len() == essential.len() {
+            self.collect_named(essential.as_bytes(), hash_name(essential.as_bytes()), &mut found);
+        }
+        let exact = found.len();
+        self.collect_flavours(essential, &mut found);
+        if found.len() > exact {
+            found.sort_unstable();
+        }
+        found.into_iter()
+    }
+
+    fn collect_flavours(&self, essential: &str, to: &mut Vec<TypeId>) {
+        if let Some(base) = self.base() {
+            base.collect_flavours(essential, to);
+        }
+        let own = self.flavours.get_or_init(|| self.own_flavours());
+        to.extend(own.iter().copied().filter(|id| {
+            let name = self.get(*id).map_or("", |t| t.name());
+            essential_name(name) == essential
+        }));
+    }
+
+    /// Own types whose name has a flavour suffix.
+    fn own_flavours(&self) -> Vec<TypeId> {
+        let strs = self.own_strs();
+        let seps = underscore_runs(strs);
+        // Own types may be named by a string of the base, and that one may have a suffix too.
+        let base_has = self.base().is_some_and(|b| b.has_flavoured_strings());
+        if seps.is_empty() && !base_has {
+            return Vec::new();
+        }
+        let has_run = |name_off: u32| match name_off.checked_sub(self.start_str()) {
+            Some(own) => seps
+                .get(seps.partition_point(|&sep| sep < own as usize))
+                .and_then(|&sep| strs.get(own as usize..sep))
+                .is_some_and(|before| !before.contains(&0)),
+            None => base_has,
+        };
+        self.own_types()
+            .filter(|t| has_run(t.name_off()) && essential_name(t.name()).len() < t.name().len())
+            .map(|t| t.id())
+            .collect()
+    }
+
+    fn has_flavoured_strings(&self) -> bool {
+        !underscore_runs(self.own_strs()).is_empty() || self.base().is_some_and(|b| b.has_flavoured_strings())
+    }
+
+    /// Own types with this name, ascending.
+    fn own_named<'b>(
+        &'b self,
+        name: &'b [u8],
+        hash: u64,
+        kind: Option<BtfKind>,
+    ) -> impl Iterator<Item = TypeId> + 'b {
+        let index = (!name.is_empty()).then(|| self.index.get_or_init(|| NameIndex::build(self)));
+        let mut at = index.map_or(0, |ix| ix.first(hash));
+        core::iter::from_fn(move || {
+            while let (true, Some(index)) = (at != 0, index) {
+                let this = at - 1;
+                at = index.next(at);
+                let id = TypeId(self.start_id().0 + this);
+                if let Ok(t) = self.get(id) {
+                    if kind.is_none_or(|k| k == t.kind()) && self.has_name(t.name_off(), name) {
+                        return Some(id);
+                    }
+                }
+            }
+            None
+        })
+    }
+
+    /// Whether the string at `off` is `name`.
+    fn has_name(&self, off: u32, name: &[u8]) -> bool {
+        if let Some(own) = off.checked_sub(self.start_str()) {
+            let rest = self.own_strs().get(own as usize..).unwrap_or_default();
+            return rest.get(name.len()) == Some(&0) && rest.starts_with(name);
+        }
+        self.str_bytes(off).is_ok_and(|s| s == name)
+    }
+}
+
+/// The part of a type's name before its flavour suffix: `task_struct` of `task_struct___old`.
+///
+/// The suffix begins at the last run of exactly three underscores with a character on either side.
+pub fn essential_name(name: &str) -> &str {
+    let sep = name
+        .as_bytes()
+        .windows(5)
+        .rposition(|w| matches!(w, [before, b'_', b'_', b'_', after] if *before != b'_' && *after != b'_'));
+    match sep {
+        // The character before the run belongs to the name; it may be the last byte of a longer one.
+        Some(i) => name.get(..i + 1).unwrap_or(name),
+        None => name,
+    }
+}
+
+/// Where runs of at least three underscores that could begin a flavour suffix are.
+fn underscore_runs(strs: &[u8]) -> Vec<usize> {
+    const STEP: usize = 64;
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < strs.len() {
+        // Two more bytes than a step, so that no run is missed between steps. Most steps have none, and the test for
+        // that is one pass without branches.
+        let window = strs.get(at..strs.len().min(at + STEP + 2)).unwrap_or_default();
+        let here = window.iter().zip(window.iter().skip(1)).zip(window.iter().skip(2));
+        let any = here.fold(false, |any, ((a, b), c)| any | ((*a == b'_') & (*b == b'_') & (*c == b'_')));
+        if any {
+            let runs = window.windows(3).enumerate().filter(|(_, w)| *w == b"___");
+            found.extend(runs.map(|(i, _)| at + i).filter(|&i| i > 0 && is_flavour_sep(strs, i)));
+        }
+        at += STEP;
+    }
+    found.dedup();
+    found
+}
+
+fn is_flavour_sep(strs: &[u8], at: usize) -> bool {
+    let (before, after) = (strs.get(at.wrapping_sub(1)), strs.get(at + 3));
+    !matches!(before, None | Some(0 | b'_')) && !matches!(after, None | Some(0 | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_hashes_the_same_alone_and_among_strings() {
+        for len in [1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 200] {
+            let name = "abcdefghijklmnopqrstuvwxyz_0123456789".repeat(6);
+            let name = &name.as_bytes()[..len];
+            let mut strs = b"\0xyz".to_vec();
+            strs.extend(name);
+            strs.push(0);
+            strs.extend([0xa5; 40]);
+            assert_eq!(hash_at(&strs, 4), Some(hash_name(name)), "length {len}");
+        }
+    }
+
+    #[test]
+    fn essential_names_end_at_the_last_flavour() {
+        let check = |name, expect| assert_eq!(essential_name(name), expect);
+        check("task_struct", "task_struct");
+        check("task_struct___old", "task_struct");
+        check("a___b___c", "a___b");
+        check("a____b", "a____b");
+        check("___slab_alloc", "___slab_alloc");
+        check("a___", "a___");
+        check("", "");
+        check("é___x", "é");
+    }
+}
