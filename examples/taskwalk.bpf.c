@@ -41,6 +41,9 @@ struct kernel_facts {
 	bool has_io_uring;
 	bool has_no_such_struct;
 	bool qstr_matches;
+	/* Type ids: task_struct in the kernel's type information, the event in this object's. */
+	__u32 task_struct_id;
+	__u32 event_id;
 };
 
 struct event {
@@ -141,6 +144,8 @@ int walk(void *ctx)
 	e->kernel.has_io_uring = bpf_core_type_exists(struct io_uring_task);
 	e->kernel.has_no_such_struct = bpf_core_type_exists(struct oxbpf_no_such_struct);
 	e->kernel.qstr_matches = bpf_core_type_matches(struct qstr);
+	e->kernel.task_struct_id = bpf_core_type_id_kernel(struct task_struct);
+	e->kernel.event_id = bpf_core_type_id_local(struct event);
 	bpf_ringbuf_submit(e, 0);
 	return 0;
 }
