@@ -88,7 +88,7 @@ macro_rules! abi {
             const BASE: usize = $crate::abi::abi!(@base $($($base)?)?);
             const FIELDS: &'static [$crate::abi::Field] = &[$($crate::abi::Field {
                 name: $crate::abi::strip_raw(stringify!($field)),
-                aliases: &[$(stringify!($alias)),*],
+                aliases: &[$($crate::abi::strip_raw(stringify!($alias))),*],
                 offset: core::mem::offset_of!($ty, $field),
                 size: size_of::<$field_ty>(),
             }),*];

@@ -3,8 +3,18 @@
 /// One 8-byte BPF instruction, `struct bpf_insn` bit for bit, in native byte order.
 ///
 /// A 64-bit immediate load (`ld_imm64`) takes two of them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    zerocopy::FromBytes,
+    zerocopy::IntoBytes,
+    zerocopy::Immutable,
+    zerocopy::KnownLayout,
+)]
 #[repr(C)]
 pub struct Insn {
     /// Operation: class in the low three bits.

@@ -172,7 +172,13 @@ mod tests {
     #[test]
     fn setting_a_link_kind_clears_what_was_there() {
         let mut attr = LinkCreateAttr::default();
-        attr.set(&UprobeMultiLink { path: 1, offsets: 2, ref_ctr_offsets: 3, path_fd: 9, ..Default::default() });
+        attr.set(&UprobeMultiLink {
+            path: 1,
+            offsets: 2,
+            ref_ctr_offsets: 3,
+            path_fd: 9,
+            ..Default::default()
+        });
         assert_eq!(attr.kind::<UprobeMultiLink>().path_fd, 9);
         attr.set(&PerfEventLink { bpf_cookie: 7 });
         assert_eq!(attr.data, [7, 0, 0, 0, 0, 0]);

@@ -19,14 +19,14 @@ mod token;
 pub use btf::BtfLoadAttr;
 pub use iter::{CgroupIter, IterCreateAttr, MapIter, TaskIter};
 pub use link::{
-    IterLink, KprobeMultiLink, LinkCreateAttr, LinkDetachAttr, LinkKind, LinkUpdateAttr, NetfilterLink, PerfEventLink,
-    RelativeLink, TracingLink, TracingMultiLink, UprobeMultiLink,
+    IterLink, KprobeMultiLink, LinkCreateAttr, LinkDetachAttr, LinkKind, LinkUpdateAttr, NetfilterLink,
+    PerfEventLink, RelativeLink, TracingLink, TracingMultiLink, UprobeMultiLink,
 };
 pub use map::{BatchAttr, MapCreateAttr, MapElemAttr};
 pub use obj::{GetIdAttr, InfoByFdAttr, ObjAttr};
 pub use prog::{
-    AssocStructOpsAttr, ProgAttachAttr, ProgBindMapAttr, ProgLoadAttr, QueryAttr, RawTracepointOpenAttr, StreamReadAttr,
-    TaskFdQueryAttr, TestRunAttr,
+    AssocStructOpsAttr, ProgAttachAttr, ProgBindMapAttr, ProgLoadAttr, QueryAttr, RawTracepointOpenAttr,
+    StreamReadAttr, TaskFdQueryAttr, TestRunAttr,
 };
 pub use stats::EnableStatsAttr;
 pub use token::{CommonAttr, TokenCreateAttr};
