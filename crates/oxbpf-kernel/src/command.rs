@@ -517,6 +517,115 @@ pub struct StreamRead<'a> {
     pub buf: &'a mut [u8],
 }
 
+/// The flag words as the kernel gets them: those of the request, and the bits that say that another field is set, such as
+/// `BPF_F_TOKEN_FD` with a token.
+mod implied {
+    use super::*;
+
+    const TOKEN_FD: u32 = 1 << 16;
+    const VTYPE_BTF_OBJ_FD: u32 = 1 << 15;
+    const PATH_FD: u32 = 1 << 14;
+    const ID: u32 = 1 << 5;
+    const REPLACE: u32 = 1 << 2;
+    const UPROBE_MULTI_PATH_FD: u32 = 1 << 1;
+
+    fn bit(present: bool, bit: u32) -> u32 {
+        if present { bit } else { 0 }
+    }
+
+    impl MapCreate<'_> {
+        /// `map_flags` with the bits of the fields that are set.
+        pub fn all_flags(&self) -> u32 {
+            self.map_flags
+                | bit(self.token.is_some(), TOKEN_FD)
+                | bit(self.value_type_btf_obj.is_some(), VTYPE_BTF_OBJ_FD)
+        }
+    }
+
+    impl ProgLoad<'_> {
+        /// `prog_flags` with the bits of the fields that are set.
+        pub fn all_flags(&self) -> u32 {
+            self.prog_flags | bit(self.token.is_some(), TOKEN_FD)
+        }
+    }
+
+    impl BtfLoad<'_> {
+        /// `btf_flags` with the bits of the fields that are set.
+        pub fn all_flags(&self) -> u32 {
+            self.btf_flags | bit(self.token.is_some(), TOKEN_FD)
+        }
+    }
+
+    impl GetFdById<'_> {
+        /// `open_flags` with the bits of the fields that are set.
+        pub fn all_flags(&self) -> u32 {
+            self.open_flags | bit(self.token.is_some(), TOKEN_FD)
+        }
+    }
+
+    impl ObjPin<'_> {
+        /// `file_flags` with the bits of the fields that are set.
+        pub fn all_flags(&self) -> u32 {
+            self.file_flags | bit(self.dir.is_some(), PATH_FD)
+        }
+    }
+
+    impl ObjGet<'_> {
+        /// `file_flags` with the bits of the fields that are set.
+        pub fn all_flags(&self) -> u32 {
+            self.file_flags | bit(self.dir.is_some(), PATH_FD)
+        }
+    }
+
+    impl Anchor<'_> {
+        fn flags(&self) -> u32 {
+            bit(matches!(self, Self::Id(_)), ID)
+        }
+    }
+
+    impl ProgAttach<'_> {
+        /// `attach_flags` with the bits of the fields that are set.
+        pub fn all_flags(&self) -> u32 {
+            self.flags | self.relative.flags() | bit(self.replace.is_some(), REPLACE)
+        }
+    }
+
+    impl ProgDetach<'_> {
+        /// `attach_flags` with the bits of the fields that are set.
+        pub fn all_flags(&self) -> u32 {
+            self.flags | self.relative.flags()
+        }
+    }
+
+    impl LinkCreate<'_> {
+        /// `flags` with the bits of the fields that are set.
+        pub fn all_flags(&self) -> u32 {
+            let LinkKind::Ordered { relative, .. } = &self.kind else { return self.flags };
+            self.flags | relative.flags()
+        }
+    }
+
+    impl LinkKind<'_> {
+        /// `flags` of the kind's own part with the bits of the fields that are set; 0 for kinds that have none.
+        pub fn all_flags(&self) -> u32 {
+            match self {
+                Self::KprobeMulti { flags, .. } | Self::Netfilter { flags, .. } => *flags,
+                Self::UprobeMulti { flags, path_fd, .. } => {
+                    flags | bit(path_fd.is_some(), UPROBE_MULTI_PATH_FD)
+                }
+                _ => 0,
+            }
+        }
+    }
+
+    impl LinkUpdate<'_> {
+        /// `flags` with the bits of the fields that are set.
+        pub fn all_flags(&self) -> u32 {
+            self.flags | bit(self.old.is_some(), REPLACE)
+        }
+    }
+}
+
 /// One command of bpf(2) with its request.
 #[derive(Debug)]
 pub enum Command<'a> {

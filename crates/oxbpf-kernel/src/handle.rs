@@ -2,7 +2,7 @@
 
 use core::any::Any;
 use core::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 #[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -16,7 +16,10 @@ pub struct Handle(Arc<Inner>);
 
 enum Inner {
     #[cfg(unix)]
-    Fd(OwnedFd),
+    Fd {
+        fd: OwnedFd,
+        note: OnceLock<Box<dyn Any + Send + Sync>>,
+    },
     Object {
         number: i32,
         object: Box<dyn Any + Send + Sync>,
@@ -27,7 +30,7 @@ impl Handle {
     /// Takes over a file descriptor.
     #[cfg(unix)]
     pub fn from_fd(fd: OwnedFd) -> Self {
-        Self(Arc::new(Inner::Fd(fd)))
+        Self(Arc::new(Inner::Fd { fd, note: OnceLock::new() }))
     }
 
     /// Wraps an object of a back end that has no file descriptors. `object` is dropped with the last clone, which is
@@ -40,7 +43,7 @@ impl Handle {
     pub fn number(&self) -> i32 {
         match &*self.0 {
             #[cfg(unix)]
-            Inner::Fd(fd) => fd.as_raw_fd(),
+            Inner::Fd { fd, .. } => fd.as_raw_fd(),
             Inner::Object { number, .. } => *number,
         }
     }
@@ -49,7 +52,7 @@ impl Handle {
     #[cfg(unix)]
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &*self.0 {
-            Inner::Fd(fd) => Some(fd.as_fd()),
+            Inner::Fd { fd, .. } => Some(fd.as_fd()),
             Inner::Object { .. } => None,
         }
     }
@@ -59,7 +62,25 @@ impl Handle {
         match &*self.0 {
             Inner::Object { object, .. } => object.downcast_ref(),
             #[cfg(unix)]
-            Inner::Fd(_) => None,
+            Inner::Fd { .. } => None,
+        }
+    }
+
+    /// For back ends: what [`Handle::set_note`] wrote on the descriptor, if it is a `T`.
+    pub fn note<T: Any>(&self) -> Option<&T> {
+        match &*self.0 {
+            #[cfg(unix)]
+            Inner::Fd { note, .. } => note.get()?.downcast_ref(),
+            Inner::Object { .. } => None,
+        }
+    }
+
+    /// For back ends: keeps with a descriptor what was learnt about its object, so that it need not be asked again. Only
+    /// the first note stays.
+    pub fn set_note(&self, value: impl Any + Send + Sync) {
+        #[cfg(unix)]
+        if let Inner::Fd { note, .. } = &*self.0 {
+            let _ = note.set(Box::new(value));
         }
     }
 

@@ -1,0 +1,123 @@
+//! `Linux`: the back end that is the running kernel.
+
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use oxbpf_kernel::{
+    Backend, Blob, Command, Fact, Handle, Kernel, Mapping, NlMessage, Opening, PerfRequest, PollSet, Prot,
+    Reply,
+};
+use oxbpf_uapi::{Errno, MapType};
+
+use crate::attr::{self, MapShape};
+use crate::{facts, netlink, perf, poll, syscall};
+
+/// The running kernel. Cheap to make; it holds only what it has learnt about the machine.
+#[derive(Debug, Default)]
+pub struct Linux {
+    possible_cpus: OnceLock<usize>,
+}
+
+/// A [`Kernel`] that is the running one.
+pub fn kernel() -> Kernel {
+    Kernel::new(Linux::new())
+}
+
+/// What is kept with a map's descriptor.
+#[derive(Clone, Copy, Debug)]
+struct MapNote {
+    map_type: MapType,
+    key_size: u32,
+    value_size: u32,
+}
+
+impl Linux {
+    /// The running kernel.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Values that a per-CPU map has for each key.
+    fn possible_cpus(&self) -> Result<usize, Errno> {
+        if let Some(count) = self.possible_cpus.get() {
+            return Ok(*count);
+        }
+        let text = facts::read(Fact::PossibleCpus)?;
+        let count = facts::cpu_count(&String::from_utf8_lossy(&text)).ok_or(Errno::EINVAL)?;
+        Ok(*self.possible_cpus.get_or_init(|| count))
+    }
+
+    /// Sizes of a map's keys and values.
+    pub(crate) fn map_shape(&self, map: &Handle) -> Result<MapShape, Errno> {
+        let note = self.map_note(map)?;
+        let cpus = if MapShape::is_per_cpu(note.map_type) { self.possible_cpus()? } else { 1 };
+        Ok(MapShape::new(note.map_type, note.key_size, note.value_size, cpus))
+    }
+
+    /// Type and sizes of a map, asked once a descriptor.
+    fn map_note(&self, map: &Handle) -> Result<MapNote, Errno> {
+        if let Some(note) = map.note::<MapNote>() {
+            return Ok(*note);
+        }
+        let (map_type, key_size, value_size) = attr::map_sizes(self, map)?;
+        let note = MapNote { map_type, key_size, value_size };
+        map.set_note(note);
+        Ok(note)
+    }
+}
+
+impl Backend for Linux {
+    fn name(&self) -> &'static str {
+        "linux"
+    }
+
+    fn bpf(&self, cmd: &mut Command<'_>) -> Result<Reply, Errno> {
+        let reply = attr::run(self, cmd);
+        if let (Command::MapCreate(req), Ok(Reply::Handle(map))) = (&*cmd, &reply) {
+            let (map_type, key_size, value_size) = (req.map_type, req.key_size, req.value_size);
+            map.set_note(MapNote { map_type, key_size, value_size });
+        }
+        log::trace!("bpf({}): {:?}", cmd.cmd(), reply);
+        reply
+    }
+
+    fn perf_event(&self, req: &mut PerfRequest<'_>) -> Result<Reply, Errno> {
+        perf::run(req)
+    }
+
+    fn mmap(&self, handle: &Handle, range: Range<u64>, prot: Prot) -> Result<Mapping, Errno> {
+        let fd = descriptor(handle)?;
+        // Everything of a ring buffer map after the consumer's page is the kernel's to write.
+        let is_ring = prot == Prot::Read
+            && range.start > 0
+            && self.map_note(handle).is_ok_and(|note| note.map_type == MapType::RINGBUF);
+        syscall::mmap(fd, range, prot, is_ring)
+    }
+
+    fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+        netlink::exchange(msg, each)
+    }
+
+    fn fact(&self, what: Fact<'_>) -> Result<Blob, Errno> {
+        facts::read(what)
+    }
+
+    fn open(&self, what: Opening<'_>) -> Result<Handle, Errno> {
+        facts::open(what)
+    }
+
+    fn read(&self, handle: &Handle, out: &mut [u8]) -> Result<usize, Errno> {
+        rustix::io::read(descriptor(handle)?, out).map_err(syscall::errno)
+    }
+
+    fn poll(&self, set: &mut PollSet, timeout: Option<Duration>) -> Result<usize, Errno> {
+        poll::wait(set, timeout)
+    }
+}
+
+/// The descriptor of a handle, `EBADF` for an object of another back end.
+pub(crate) fn descriptor(handle: &Handle) -> Result<BorrowedFd<'_>, Errno> {
+    handle.fd().ok_or(Errno::EBADF)
+}
