@@ -231,6 +231,7 @@ impl<'d> ElfObject<'d> {
             return Err(K::WrongType { is: names::file_type(kind), wanted: "a relocatable BPF object (`-c`)" });
         }
         let sections = read_sections(data, header, endian)?;
+        check_overlap(&sections, data.len(), header.e_shoff(endian))?;
         let mut tables = sections.iter().filter(|s| s.kind == elf::SHT_SYMTAB.0);
         let symtab = tables.next().ok_or(K::NoSymbolTable)?;
         if let Some(second) = tables.next() {
@@ -396,6 +397,17 @@ fn read_sections<'d>(data: &'d [u8], header: &Header, endian: Endianness) -> Res
         .and_then(|h| h.data(endian, data).ok())
         .ok_or_else(|| bad(count, "the section that holds section names is missing or outside the file"))?;
     headers.iter().enumerate().map(|(i, h)| read_section(data, h, i as u32, names, endian)).collect()
+}
+
+/// Refuses files whose sections share their bytes many times over: what is built from them would need far more memory
+/// than the file has bytes.
+fn check_overlap(sections: &[Section<'_>], len: usize, offset: u64) -> Result<(), K> {
+    let claimed: u64 = sections.iter().map(|s| s.data.len() as u64).sum();
+    if claimed > (len as u64).saturating_mul(2) {
+        let count = sections.len() as u64;
+        return Err(K::BadSectionTable { offset, count, why: "its sections overlap" });
+    }
+    Ok(())
 }
 
 fn read_section<'d>(

@@ -26,7 +26,7 @@ pub struct ObjectSpec {
     pub programs: Vec<ProgramSpec>,
     /// Functions that programs call, static and global, from `.text` and from program sections.
     pub functions: Vec<FunctionSpec>,
-    /// Maps: data sections in libbpf's order, then `.maps` definitions by offset.
+    /// Maps in libbpf's order: `.maps` definitions by offset, data sections, `.kconfig`, struct_ops variables.
     pub maps: Vec<MapSpec>,
     /// Kernel configuration values and kernel symbols that the object asks for.
     pub externs: Vec<ExternSpec>,
@@ -34,6 +34,8 @@ pub struct ObjectSpec {
     pub struct_ops: Vec<StructOpsSpec>,
     /// Declaration tags on maps (`btf_decl_tag`), as (map, text).
     pub map_tags: Vec<(MapId, String)>,
+    /// `.jumptables`: 8-byte instruction offsets in bytes from the start of the section of the code that jumps.
+    pub jump_tables: Vec<u8>,
 }
 
 /// Index of a map in its object.
