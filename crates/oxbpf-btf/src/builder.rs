@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use oxbpf_uapi::BtfKind;
+use oxbpf_uapi::consts::FuncLinkage;
 
 use crate::lookup::hash_name;
 use crate::raw::{self, MAX_VLEN, TYPE_LEN, u32_at};
-use crate::view::{FuncLinkage, SecVar, VarLinkage};
+use crate::view::{SecVar, VarLinkage};
 use crate::{Btf, BtfError, TypeId};
 
 /// `BTF_INT_*`: how an integer is shown.
@@ -35,14 +36,14 @@ const MAX_TYPES: u32 = 0x7fff_ffff;
 #[derive(Debug, Default)]
 pub struct BtfBuilder {
     base: Option<Arc<Btf>>,
-    types: Vec<u8>,
+    pub(crate) types: Vec<u8>,
     /// Offset in `types` of each type.
-    offsets: Vec<u32>,
-    strs: Vec<u8>,
+    pub(crate) offsets: Vec<u32>,
+    pub(crate) strs: Vec<u8>,
     set: StrSet,
     /// Strings of the base chain, collected when the first string is added.
     base_sets: Option<Vec<(Arc<Btf>, StrSet)>>,
-    layout: Vec<u8>,
+    pub(crate) layout: Vec<u8>,
 }
 
 impl BtfBuilder {
@@ -63,8 +64,10 @@ impl BtfBuilder {
     /// Goes on from an existing BTF: same ids, same strings, same base.
     ///
     /// # Errors
-    /// `TooLong`.
+    /// `BadArgument` if its header has fields that this version does not know and so could not keep right.
     pub fn from_btf(btf: &Btf) -> Result<Self, BtfError> {
+        let more = btf.raw().get(raw::HEADER_LAYOUT_LEN..btf.header().hdr_len as usize).unwrap_or_default();
+        check("header", more.iter().all(|b| *b == 0), "has unknown fields")?;
         let mut b = BtfBuilder {
             base: btf.base().cloned(),
             types: btf.types_bytes().to_vec(),
@@ -148,7 +151,7 @@ impl BtfBuilder {
     }
 
     /// Appends a type given as its words.
-    fn push(
+    pub(crate) fn push(
         &mut self,
         name_off: u32,
         info: u32,
@@ -608,7 +611,7 @@ impl BtfBuilder {
         if i >= (info & MAX_VLEN) as usize {
             return Err(BtfError::BadArgument { what, why: "the type has no such element" });
         }
-        Ok(off + TYPE_LEN + i * (raw::type_len(kind.0, 1) - TYPE_LEN))
+        Ok(off + TYPE_LEN + i * raw::elem_len(kind.0))
     }
 
     /// Sets the size of a data section in bytes.
@@ -701,7 +704,7 @@ impl BtfBuilder {
     }
 }
 
-fn put(data: &mut [u8], off: usize, word: u32) {
+pub(crate) fn put(data: &mut [u8], off: usize, word: u32) {
     if let Some(to) = data.get_mut(off..).and_then(|d| d.first_chunk_mut::<4>()) {
         *to = word.to_ne_bytes();
     }

@@ -5,8 +5,9 @@
 //! version knows; the rest of each is skipped. Instruction offsets are in bytes from the start of the ELF section, as
 //! compilers write them; the kernel wants instructions from the start of the program, see [`InfoSec::for_program`].
 
-use core::fmt;
 use core::ops::Range;
+
+use oxbpf_uapi::consts::CoreReloKind;
 
 use crate::raw::{self, u32_at};
 use crate::{Btf, BtfError, Bytes, TypeId};
@@ -48,57 +49,6 @@ impl LineInfo {
     /// Column, from 1; 0 if not known.
     pub fn column(&self) -> u32 {
         self.line_col & 0x3ff
-    }
-}
-
-/// What a CO-RE relocation asks of the target's types. Values that this version does not know are kept.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CoreReloKind(pub u32);
-
-macro_rules! core_relo_kinds {
-    ($($name:ident = $value:literal, $short:literal, $doc:literal;)*) => {
-        impl CoreReloKind {
-            $(#[doc = $doc] pub const $name: Self = Self($value);)*
-
-            /// Every known kind.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// The short name that libbpf's messages use, `None` for a value that this version does not know.
-            pub fn short_name(self) -> Option<&'static str> {
-                match self { $(Self::$name => Some($short),)* _ => None }
-            }
-        }
-    };
-}
-
-core_relo_kinds! {
-    FIELD_BYTE_OFFSET = 0, "byte_off", "Where a field is, in bytes.";
-    FIELD_BYTE_SIZE = 1, "byte_sz", "How long a field is, in bytes.";
-    FIELD_EXISTS = 2, "field_exists", "Whether the target has the field.";
-    FIELD_SIGNED = 3, "signed", "Whether the field is signed.";
-    FIELD_LSHIFT_U64 = 4, "lshift_u64", "How far to shift a bit-field left in 64 bits.";
-    FIELD_RSHIFT_U64 = 5, "rshift_u64", "How far to shift it right afterwards.";
-    TYPE_ID_LOCAL = 6, "local_type_id", "The type's id in the object.";
-    TYPE_ID_TARGET = 7, "target_type_id", "The type's id in the target.";
-    TYPE_EXISTS = 8, "type_exists", "Whether the target has the type.";
-    TYPE_SIZE = 9, "type_size", "The type's size in bytes.";
-    ENUMVAL_EXISTS = 10, "enumval_exists", "Whether the target has the enumerator.";
-    ENUMVAL_VALUE = 11, "enumval_value", "The enumerator's value.";
-    TYPE_MATCHES = 12, "type_matches", "Whether the target's type has the same shape.";
-}
-
-impl fmt::Display for CoreReloKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.short_name() {
-            Some(name) => f.pad(name),
-            None => write!(f, "kind {}", self.0),
-        }
-    }
-}
-
-impl fmt::Debug for CoreReloKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

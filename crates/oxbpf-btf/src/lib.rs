@@ -11,6 +11,8 @@
 //! | Look up by name and kind | [`Btf::find`], [`Btf::find_all`], [`Btf::find_essential`] |
 //! | Make or edit BTF | [`BtfBuilder`] |
 //! | Function, line and CO-RE records of a program | [`BtfExt`] |
+//! | Rewrite for kernels that lack newer kinds | [`sanitize`] |
+//! | The text that `bpftool btf dump` prints, both ways | [`text`] |
 //!
 //! ```
 //! use oxbpf_btf::{BtfBuilder, IntFlags, Type};
@@ -41,6 +43,8 @@ mod ext;
 mod lookup;
 mod measure;
 mod raw;
+pub mod sanitize;
+pub mod text;
 mod validate;
 mod view;
 
@@ -48,10 +52,11 @@ pub use btf::{Btf, TypeId};
 pub use builder::{BtfBuilder, IntFlags};
 pub use bytes::Bytes;
 pub use error::BtfError;
-pub use ext::{BtfExt, CoreRelo, CoreReloKind, FuncInfo, InfoSec, LineInfo};
+pub use ext::{BtfExt, CoreRelo, FuncInfo, InfoSec, LineInfo};
 pub use lookup::essential_name;
+pub use oxbpf_uapi::consts::{CoreReloKind, FuncLinkage};
 pub use raw::Header;
 pub use view::{
-    Composite, DataSecView, EnumValue, EnumView, FuncLinkage, FuncProtoView, IntEncoding, Member, Param,
-    SecVar, Type, TypeRef, VarLinkage,
+    Composite, DataSecView, EnumValue, EnumView, FuncProtoView, IntEncoding, Member, Param, SecVar, Type,
+    TypeRef, VarLinkage,
 };

@@ -15,7 +15,7 @@ use crate::{Btf, TypeId, raw};
 /// Types by hash of their names. Numbers are own types from 1, in the order of their ids; 0 ends a chain.
 #[derive(Debug)]
 pub(crate) struct NameIndex {
-    /// First type of each bucket; one more bucket at the end for the nameless.
+    /// First type of each bucket.
     heads: Vec<u32>,
     /// The next type of the same bucket, by type.
     next: Vec<u32>,
@@ -23,37 +23,33 @@ pub(crate) struct NameIndex {
     shift: u32,
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
 const MUL: [u64; 4] =
     [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0xaef1_7502_108e_f2d9, 0x8cb9_2ba7_2f3d_8dd7];
 
-/// The word up to its first zero byte (the rest cleared), and all ones if there is none, else 0.
+/// The 16 bytes up to the first zero byte (the rest cleared), and all ones if there is none, else 0.
 #[inline(always)]
-fn cut_word(bytes: [u8; 8]) -> (u64, u64) {
-    let w = u64::from_le_bytes(bytes);
+fn cut(bytes: [u8; 16]) -> (u64, u64, u64) {
+    const ONES: u128 = u128::from_ne_bytes([1; 16]);
+    const HIGHS: u128 = u128::from_ne_bytes([0x80; 16]);
+    let w = u128::from_le_bytes(bytes);
     // The lowest marked byte is the first zero byte; marks above it may be wrong and do not matter.
     let zeros = w.wrapping_sub(ONES) & !w & HIGHS;
-    let below = zeros.wrapping_sub(1) & !zeros;
-    (w & below, if zeros == 0 { u64::MAX } else { 0 })
+    let kept = w & (zeros.wrapping_sub(1) & !zeros);
+    (kept as u64, (kept >> 64) as u64, if zeros == 0 { u64::MAX } else { 0 })
 }
 
 /// Hash of a name that begins with these 32 bytes, if it ends in them; the state to go on with otherwise.
 #[inline(always)]
 fn hash_32(block: &[u8; 32]) -> (u64, bool) {
-    let [a, b, c, d] = zerocopy::transmute_ref!(block);
-    let ((a, on_a), (b, on_b), (c, on_c), (d, on_d)) =
-        (cut_word(*a), cut_word(*b), cut_word(*c), cut_word(*d));
+    let [first, second]: &[[u8; 16]; 2] = zerocopy::transmute_ref!(block);
+    let ((a, b, on), (c, d, more)) = (cut(*first), cut(*second));
     let [ka, kb, kc, kd] = MUL;
-    let on_b = on_a & on_b;
-    let on_c = on_b & on_c;
     let h = a
         .wrapping_mul(ka)
-        .wrapping_add((b & on_a).wrapping_mul(kb))
-        .wrapping_add((c & on_b).wrapping_mul(kc))
-        .wrapping_add((d & on_c).wrapping_mul(kd));
-    let [k, ..] = MUL;
-    ((h ^ (h >> 32)).wrapping_mul(k), on_c & on_d != 0)
+        .wrapping_add(b.wrapping_mul(kb))
+        .wrapping_add((c & on).wrapping_mul(kc))
+        .wrapping_add((d & on).wrapping_mul(kd));
+    ((h ^ (h >> 32)).wrapping_mul(ka), on & more != 0)
 }
 
 /// Hash of a name given as all its bytes; the same as for a NUL-terminated one in memory.
@@ -103,25 +99,40 @@ fn hash_long(strs: &[u8], off: usize, mut hash: u64) -> Option<u64> {
     }
 }
 
+/// How many types are gone through at a time while the index is built.
+const BLOCK: usize = 256;
+
 impl NameIndex {
     fn build(btf: &Btf) -> NameIndex {
         let (types, strs, offsets, start_str) =
             (btf.types_bytes(), btf.own_strs(), btf.offsets(), btf.start_str());
         let buckets = (offsets.len() / 2).next_power_of_two().max(2);
         let shift = 64 - buckets.trailing_zeros();
-        let mut heads = vec![0u32; buckets + 1];
+        let mut heads = vec![0u32; buckets];
         let mut next = vec![0u32; offsets.len() + 1];
+        let mut named = [(0u32, 0u32); BLOCK];
         // From the last to the first, so that each chain is in ascending order.
-        for (i, &off) in offsets.iter().enumerate().rev() {
-            let name_off = raw::u32_at(types, off as usize).unwrap_or_default();
-            // The last bytes of the strings and names in the base take the slow way.
-            let hash = name_off
-                .checked_sub(start_str)
-                .and_then(|own| hash_at(strs, own as usize))
-                .unwrap_or_else(|| hash_name(btf.str_bytes(name_off).unwrap_or_default()));
-            let bucket = if name_off == 0 { buckets } else { (hash >> shift) as usize };
-            if let (Some(head), Some(next)) = (heads.get_mut(bucket), next.get_mut(i + 1)) {
-                *next = core::mem::replace(head, i as u32 + 1);
+        for (block, offsets) in offsets.chunks(BLOCK).enumerate().rev() {
+            // Four in ten types have no name. Which ones cannot be predicted, so first list those that have one.
+            let mut count = 0;
+            for (i, &off) in offsets.iter().enumerate().rev() {
+                let name_off = raw::u32_at(types, off as usize).unwrap_or_default();
+                if let Some(slot) = named.get_mut(count) {
+                    *slot = ((block * BLOCK + i) as u32 + 1, name_off);
+                }
+                count += usize::from(name_off != 0);
+            }
+            for &(i, name_off) in named.get(..count).unwrap_or_default() {
+                // The last bytes of the strings and names in the base take the slow way.
+                let hash = name_off
+                    .checked_sub(start_str)
+                    .and_then(|own| hash_at(strs, own as usize))
+                    .unwrap_or_else(|| hash_name(btf.str_bytes(name_off).unwrap_or_default()));
+                if let (Some(head), Some(next)) =
+                    (heads.get_mut((hash >> shift) as usize), next.get_mut(i as usize))
+                {
+                    *next = core::mem::replace(head, i);
+                }
             }
         }
         NameIndex { heads, next, shift }

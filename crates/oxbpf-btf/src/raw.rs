@@ -130,10 +130,16 @@ pub(crate) fn is_known(kind: u32) -> bool {
     kind.wrapping_sub(1) < LAST_KIND
 }
 
-/// Bytes of a type of a known kind with `vlen` elements.
-pub(crate) fn type_len(kind: u32, vlen: u32) -> usize {
+/// Tail words of a known kind: those that it always has, and those of each element.
+#[inline(always)]
+fn tail_words(kind: u32) -> (usize, usize) {
     let shift = (2 * kind) & 63;
-    TYPE_LEN + 4 * (((FIXED >> shift) & 3) as usize + vlen as usize * ((ELEM >> shift) & 3) as usize)
+    (((FIXED >> shift) & 3) as usize, ((ELEM >> shift) & 3) as usize)
+}
+
+/// Bytes of one element (member, value, parameter, variable) of a known kind, 0 if it has none.
+pub(crate) fn elem_len(kind: u32) -> usize {
+    4 * tail_words(kind).1
 }
 
 /// One row of the layout section: how long types of a kind are.
@@ -291,9 +297,8 @@ pub(crate) fn scan_types(
     start_id: u32,
     str_end: u32,
 ) -> Result<Offsets, BtfError> {
-    // Room for the most types that can be there. Memory that is not written to stays untouched, and the vector is cut
-    // to its length afterwards.
-    let mut offsets = Vec::with_capacity(types.len() / TYPE_LEN);
+    // A kernel's types take 25 bytes on average, so this is nearly always enough; small types make it grow.
+    let mut offsets = Vec::with_capacity(types.len() / 20 + 1);
     let mut unknown = None;
     let (mut off, mut max_name, mut max_ref) = (0usize, 0u32, 0u32);
     while let Some(head) = types.get(off..).and_then(|t| t.first_chunk::<TYPE_LEN>()) {
@@ -306,7 +311,14 @@ pub(crate) fn scan_types(
         if is_known(kind) {
             let refers = 0u32.wrapping_sub((REFERS >> kind) & 1);
             max_ref = max_ref.max(u32::from_ne_bytes([t0, t1, t2, t3]) & refers);
-            off += type_len(kind, info & MAX_VLEN);
+            let (fixed, elem) = tail_words(kind);
+            // Most types have no tail. Betting on it lets the processor go on with the next type before it has read
+            // the length of this one, which is a third of the time.
+            off += if fixed | elem == 0 {
+                TYPE_LEN
+            } else {
+                TYPE_LEN + 4 * (fixed + (info & MAX_VLEN) as usize * elem)
+            };
         } else {
             let id = start_id.saturating_add(offsets.len() as u32 - 1);
             let row = layout.row(kind).ok_or(BtfError::UnknownKind { id, offset: off as u32, kind })?;
@@ -323,7 +335,9 @@ pub(crate) fn scan_types(
         let need = if off > types.len() { off as u64 - u64::from(offset) } else { TYPE_LEN as u64 };
         return Err(BtfError::Truncated { id, offset, need, have: types.len() as u64 - u64::from(offset) });
     }
-    offsets.shrink_to_fit();
+    if offsets.len() < offsets.capacity() / 2 {
+        offsets.shrink_to_fit();
+    }
     if max_name >= str_end.max(1) || (!offsets.is_empty() && max_ref > last_id) {
         return Err(first_bad_word(types, &offsets, start_id, last_id, str_end));
     }

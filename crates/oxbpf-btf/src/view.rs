@@ -3,6 +3,7 @@
 use core::fmt;
 
 use oxbpf_uapi::BtfKind;
+use oxbpf_uapi::consts::FuncLinkage;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::raw::{self, RawEnum, RawEnum64, RawMember, RawParam, RawSecVar};
@@ -256,19 +257,6 @@ impl IntEncoding {
             bits: word & 0xff,
         }
     }
-}
-
-/// `BTF_FUNC_*`: who sees a function. Values that this version does not know are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FuncLinkage(pub u32);
-
-impl FuncLinkage {
-    /// Its compilation unit only.
-    pub const STATIC: Self = Self(0);
-    /// The whole object; the kernel verifies it by its types alone.
-    pub const GLOBAL: Self = Self(1);
-    /// Defined elsewhere.
-    pub const EXTERN: Self = Self(2);
 }
 
 /// `BTF_VAR_*`: who sees a variable. Values that this version does not know are kept.
