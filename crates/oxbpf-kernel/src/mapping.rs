@@ -3,7 +3,7 @@
 //! # Safety
 //!
 //! Another party may write the memory at any time, so no `&T` or `&mut T` to plain bytes of it is ever made, with one
-//! exception, in `mapping/ring.rs`: committed ring records that the producer has promised to leave alone. Everything
+//! exception, in `mapping/ring.rs` and `mapping/perf_ring.rs`: committed ring records that the producer has promised to leave alone. Everything
 //! else is atomic loads and stores, and copies made of atomics.
 //!
 //! The invariant behind every block: `ptr` is aligned to 8 and points at `len` bytes that stay mapped, readable, and
@@ -20,8 +20,10 @@ use std::sync::Arc;
 use oxbpf_uapi::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
+mod perf_ring;
 mod ring;
 
+pub use perf_ring::{PerfRecord, PerfRingConsumer};
 pub use ring::{BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ, RingConsumer, RingSample};
 
 /// What a mapping may be used for.
