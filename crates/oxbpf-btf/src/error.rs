@@ -166,6 +166,14 @@ pub enum BtfError {
         /// What is wrong.
         why: String,
     },
+    /// Types of this kind have no values to show.
+    #[error("type [{id}] ({kind}) has no value")]
+    NoValue {
+        /// The type.
+        id: u32,
+        /// Its kind.
+        kind: BtfKind,
+    },
     /// The value has fewer bytes than its type.
     #[error("value of {have} bytes is shorter than type [{id}], which takes {need}")]
     ShortValue {
@@ -183,7 +191,7 @@ impl BtfError {
     pub fn errno(&self) -> Errno {
         match self {
             BtfError::TooBig { .. } | BtfError::TooLong { .. } | BtfError::ShortValue { .. } => Errno::E2BIG,
-            BtfError::CannotSwap { .. } => Errno::EOPNOTSUPP,
+            BtfError::CannotSwap { .. } | BtfError::NoValue { .. } => Errno::EOPNOTSUPP,
             _ => Errno::EINVAL,
         }
     }

@@ -13,6 +13,9 @@
 //! | Function, line and CO-RE records of a program | [`BtfExt`] |
 //! | Rewrite for kernels that lack newer kinds | [`sanitize`] |
 //! | The text that `bpftool btf dump` prints, both ways | [`text`] |
+//! | A value's bytes as a tree of Rust values | [`value`] |
+//! | A value's bytes as libbpf prints them | [`dump_data`] |
+//! | Types spelled in C | [`Btf::c_name`] |
 //!
 //! ```
 //! use oxbpf_btf::{BtfBuilder, IntFlags, Type};
@@ -38,6 +41,8 @@
 mod btf;
 mod builder;
 mod bytes;
+mod c_name;
+pub mod dump_data;
 mod error;
 mod ext;
 mod lookup;
@@ -46,6 +51,7 @@ mod raw;
 pub mod sanitize;
 pub mod text;
 mod validate;
+pub mod value;
 mod view;
 
 pub use btf::{Btf, TypeId};
