@@ -47,7 +47,7 @@ pub struct Piece {
 pub struct CoreReloc {
     /// Instruction index.
     pub insn: u32,
-    /// The code whose section's records `record` counts in; see [`CoreRecords`](crate::CoreRecords).
+    /// The code whose section's records `record` counts in; see [`ExtRecords`](crate::ExtRecords).
     pub code: CodeId,
     /// Index among the records of that section.
     pub record: u32,

@@ -107,7 +107,7 @@ impl Layout {
             "maps" => {
                 let why = "map definitions in `SEC(\"maps\")` are no longer supported; define them in \
                            `SEC(\".maps\")` with __uint(), __type() of bpf_helpers.h, and compile with -g";
-                return fail(Errno(524), why);
+                return fail(Errno::EOPNOTSUPP, why);
             }
             MAPS => {
                 self.maps = Some(s.index);

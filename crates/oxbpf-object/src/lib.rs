@@ -3,7 +3,9 @@
 mod assemble;
 mod btf_fix;
 mod code;
+pub mod dump;
 mod error;
+mod ext_info;
 mod externs;
 mod layout;
 mod map_def;
@@ -15,6 +17,7 @@ pub mod spec;
 
 pub use assemble::{CoreReloc, Piece, ProgramCode, assemble};
 pub use code::CodeId;
+pub use ext_info::{ExtInfo, ExtRecords};
 pub use error::{ObjectError, Place};
 pub use open::{OpenOptions, open};
 pub use sec_def::{AttachKind, SecDef, SecFlags};
