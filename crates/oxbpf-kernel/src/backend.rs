@@ -64,6 +64,15 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// # Errors
     /// `EINTR` when a signal came first.
     fn poll(&self, set: &mut PollSet, timeout: Option<Duration>) -> Result<usize, Errno>;
+
+    /// Removes the name that `BPF_OBJ_PIN` gave an object.
+    ///
+    /// # Errors
+    /// As unlink(2); `ENOSYS` where the back end has no pins.
+    fn unpin(&self, path: &Path) -> Result<(), Errno> {
+        let _ = path;
+        Err(Errno::ENOSYS)
+    }
 }
 
 /// Bytes that a back end read or mapped; cheap to clone.

@@ -278,4 +278,9 @@ impl Kernel {
     pub fn poll(&self, set: &mut PollSet, timeout: Option<Duration>) -> Result<usize, Errno> {
         self.0.poll(set, timeout)
     }
+
+    /// Removes a pin; see [`Backend::unpin`].
+    pub fn unpin(&self, path: &Path) -> Result<(), Errno> {
+        self.0.unpin(path)
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -114,6 +115,10 @@ impl Backend for Linux {
 
     fn poll(&self, set: &mut PollSet, timeout: Option<Duration>) -> Result<usize, Errno> {
         poll::wait(set, timeout)
+    }
+
+    fn unpin(&self, path: &Path) -> Result<(), Errno> {
+        rustix::fs::unlink(path).map_err(syscall::errno)
     }
 }
 

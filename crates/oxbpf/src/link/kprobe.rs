@@ -1,0 +1,242 @@
+//! Programs on kernel functions and instructions: one by a perf event, many by a multi link, system calls by name.
+
+use oxbpf_kernel::{Fact, Kernel, LinkKind, PerfEventSpec, Probes, Target};
+use oxbpf_uapi::flags::KprobeMultiFlags;
+use oxbpf_uapi::{AttachType, Errno, ProgType};
+
+use super::Link;
+use super::attach::Attach;
+use super::perf::{self, PerfEventOpts, number_fact};
+use crate::error::{Error, ErrorKind, Frame, Result};
+use crate::feature::Feature;
+use crate::kallsyms::Kallsyms;
+use crate::syms::{glob_match, is_glob};
+
+/// Which way a probe is put in place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[doc(alias = "probe_attach_mode")]
+pub enum ProbeMode {
+    /// The newest way that the kernel has.
+    #[default]
+    Default,
+    /// A perf event with the program put on it by an ioctl.
+    Perf,
+    /// A perf event with a BPF link on it. Linux 5.15.
+    Link,
+}
+
+/// Options of `attach_kprobe`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[doc(alias = "bpf_kprobe_opts")]
+pub struct KprobeOpts {
+    /// At the function's return.
+    pub is_return: bool,
+    /// Bytes behind the function's start, for probes that are not at a return.
+    pub offset: u64,
+    /// What `bpf_get_attach_cookie` gives the program. Linux 5.15 if not 0.
+    pub cookie: u64,
+    /// Which way.
+    pub mode: ProbeMode,
+}
+
+/// Options of `attach_ksyscall`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[doc(alias = "bpf_ksyscall_opts")]
+pub struct KsyscallOpts {
+    /// At the system call's return.
+    pub is_return: bool,
+    /// What `bpf_get_attach_cookie` gives the program. Linux 5.15 if not 0.
+    pub cookie: u64,
+}
+
+/// Options of `attach_kprobe_multi` and `attach_kprobe_multi_at`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[doc(alias = "bpf_kprobe_multi_opts")]
+pub struct KprobeMultiOpts<'a> {
+    /// At the functions' returns.
+    pub is_return: bool,
+    /// At both, as one session. Linux 6.10.
+    pub is_session: bool,
+    /// Fail unless the pattern matches exactly one function.
+    pub unique_match: bool,
+    /// What `bpf_get_attach_cookie` gives the program, one for each function, or none. Not with a pattern.
+    pub cookies: &'a [u64],
+}
+
+pub(super) fn attach(a: &Attach<'_>, function: &str, opts: KprobeOpts) -> Result<Link> {
+    a.expect_type("attach_kprobe", &[ProgType::KPROBE])?;
+    let name = if opts.is_return { "kretprobe" } else { "kprobe" };
+    let target = match opts.offset {
+        0 => format!("{name} `{function}`"),
+        offset => format!("{name} `{function}+{offset:#x}`"),
+    };
+    let spec = || PerfEventSpec { target: Some(function), config2: opts.offset, ..PerfEventSpec::default() };
+    attach_probe(a, "kprobe", spec(), opts, -1).map_err(|e| match e.errno() {
+        Errno::ENOENT | Errno::EADDRNOTAVAIL if !matches!(e.kind(), ErrorKind::Unsupported { .. }) => {
+            e.with_hint("the function may be inlined, or in a module that is not loaded: see /proc/kallsyms")
+        }
+        _ => e,
+    }).map_err(|e| e.at(Frame::Target(target)))
+}
+
+/// Opens a perf event of the unit for kprobes or uprobes and attaches to it. `spec` has the place.
+pub(super) fn attach_probe(
+    a: &Attach<'_>,
+    unit: &'static str,
+    spec: PerfEventSpec<'_>,
+    opts: KprobeOpts,
+    pid: i32,
+) -> Result<Link> {
+    let mut spec = spec;
+    spec.kind = match number_fact(a.kernel, Fact::PmuType(unit)) {
+        Ok(kind) => u32::try_from(kind).map_err(|_| Error::kernel(Errno::EOVERFLOW))?,
+        // Before Linux 4.17 there are only probes by text written to tracefs.
+        Err(e) if e.errno() == Errno::ENOENT => {
+            let feature = if unit == "kprobe" { "perf events for kprobes" } else { "perf events for uprobes" };
+            return Err(Error::unsupported(feature, "4.17"));
+        }
+        Err(e) => return Err(e),
+    };
+    if opts.mode == ProbeMode::Link && !a.features.has(Feature::PerfLink) {
+        return Err(Error::unsupported("links on perf events", "5.15"));
+    }
+    if opts.is_return {
+        if opts.offset != 0 && unit == "kprobe" {
+            return Err(Error::invalid_input("a return probe has no offset"));
+        }
+        let bit = number_fact(a.kernel, Fact::PmuRetprobeBit(unit))?;
+        spec.config |= 1u64.checked_shl(u32::try_from(bit).unwrap_or(u32::MAX)).unwrap_or(0);
+    }
+    let cpu = if pid == -1 { 0 } else { -1 };
+    let event = perf::open(a.kernel, spec, pid, cpu)?;
+    let force_ioctl_attach = opts.mode == ProbeMode::Perf;
+    perf::attach(a, event, PerfEventOpts { cookie: opts.cookie, force_ioctl_attach, dont_enable: false })
+}
+
+/// Attaches to the function behind a system call: `openat` is `__x64_sys_openat` where system calls have wrappers that
+/// take their arguments from saved registers, and `__se_sys_openat` elsewhere.
+pub(super) fn attach_syscall(a: &Attach<'_>, syscall: &str, opts: KsyscallOpts) -> Result<Link> {
+    a.expect_type("attach_ksyscall", &[ProgType::KPROBE])?;
+    let prefix = SYSCALL_PREFIX.filter(|_| a.features.has(Feature::SyscallWrapper));
+    let function = match prefix {
+        Some(prefix) => format!("__{prefix}_sys_{syscall}"),
+        None => format!("__se_sys_{syscall}"),
+    };
+    let KsyscallOpts { is_return, cookie } = opts;
+    attach(a, &function, KprobeOpts { is_return, cookie, ..KprobeOpts::default() })
+        .map_err(|e| e.at(Frame::Target(format!("system call `{syscall}`"))))
+}
+
+/// What the names of system call wrappers begin with on this machine, `None` where it has none.
+pub(crate) const SYSCALL_PREFIX: Option<&str> = if cfg!(target_arch = "x86_64") {
+    Some("x64")
+} else if cfg!(target_arch = "x86") {
+    Some("ia32")
+} else if cfg!(target_arch = "s390x") {
+    Some("s390x")
+} else if cfg!(target_arch = "arm") {
+    Some("arm")
+} else if cfg!(target_arch = "aarch64") {
+    Some("arm64")
+} else if cfg!(any(target_arch = "riscv32", target_arch = "riscv64")) {
+    Some("riscv")
+} else if cfg!(any(target_arch = "powerpc", target_arch = "powerpc64")) {
+    Some("powerpc")
+} else if cfg!(any(target_arch = "mips", target_arch = "mips64")) {
+    Some("mips")
+} else {
+    None
+};
+
+/// Attaches to all functions whose name matches a pattern.
+pub(super) fn attach_multi(a: &Attach<'_>, pattern: &str, opts: KprobeMultiOpts<'_>) -> Result<Link> {
+    if !opts.cookies.is_empty() {
+        return Err(Error::invalid_input("a pattern takes no cookies: which function would get which?"));
+    }
+    let target = || Frame::Target(format!("functions `{pattern}`"));
+    if !is_glob(pattern) && !opts.unique_match {
+        // The kernel says ESRCH of a name that it does not have.
+        let missing = |e: Error| if e.errno() == Errno::ESRCH { no_match() } else { e };
+        return attach_multi_at(a, Probes::Syms(&[pattern]), opts).map_err(|e| missing(e).at(target()));
+    }
+    let addresses = matching_functions(a.kernel, pattern).map_err(|e| e.at(target()))?;
+    if opts.unique_match && addresses.len() != 1 {
+        let message = format!("{} functions match, where one is asked for", addresses.len());
+        return Err(Error::invalid_input(message).at(target()));
+    }
+    attach_multi_at(a, Probes::Addrs(&addresses), opts).map_err(|e| e.at(target()))
+}
+
+/// Attaches to functions by name or address.
+pub(super) fn attach_multi_at(a: &Attach<'_>, probes: Probes<'_>, opts: KprobeMultiOpts<'_>) -> Result<Link> {
+    a.expect_type("attach_kprobe_multi", &[ProgType::KPROBE])?;
+    let count = match probes {
+        Probes::Syms(names) => names.len(),
+        Probes::Addrs(addresses) => addresses.len(),
+    };
+    if count == 0 {
+        return Err(Error::invalid_input("no functions to attach to"));
+    }
+    if !opts.cookies.is_empty() && opts.cookies.len() != count {
+        let message = format!("{} cookies for {count} functions", opts.cookies.len());
+        return Err(Error::invalid_input(message));
+    }
+    if opts.is_return && opts.is_session {
+        return Err(Error::invalid_input("a session is at entry and return, is_return is for returns alone"));
+    }
+    let (attach_type, feature, since) = if opts.is_session {
+        (AttachType::TRACE_KPROBE_SESSION, "kprobe sessions", "6.10")
+    } else {
+        (AttachType::TRACE_KPROBE_MULTI, "kprobe multi links", "5.18")
+    };
+    expect_loaded_for(a, attach_type)?;
+    let flags = if opts.is_return { KprobeMultiFlags::RETURN.bits() } else { 0 };
+    let kind = LinkKind::KprobeMulti { flags, probes, cookies: opts.cookies };
+    a.link_as(attach_type, Target::None, 0, kind).map_err(|e| match e.errno() {
+        Errno::EOPNOTSUPP => e.with_kind(ErrorKind::Unsupported { feature, since }),
+        _ => e,
+    })
+}
+
+/// The kernel refuses a multi link of a program that was loaded for something else, with an error that says nothing.
+pub(super) fn expect_loaded_for(a: &Attach<'_>, attach_type: AttachType) -> Result<()> {
+    if a.attach_type == attach_type {
+        return Ok(());
+    }
+    let message = format!("the program has to be loaded for {attach_type}, and it was loaded for {}", a.attach_type);
+    Err(Error::invalid_input(message))
+}
+
+fn no_match() -> Error {
+    Error::not_found("no function that can be probed has this name")
+}
+
+/// Addresses of the functions that can be probed and match.
+fn matching_functions(kernel: &Kernel, pattern: &str) -> Result<Vec<u64>> {
+    let available = kernel.fact(Fact::AvailableFunctions).map_err(|e| match e {
+        Errno::ENOENT => Error::unsupported("a list of functions that can be probed (tracefs, ftrace)", ""),
+        e => Error::kernel(e).at(Frame::Step("read the list of functions that can be probed:")),
+    })?;
+    let mut names: Vec<&str> = available.split(|b| *b == b'\n').filter_map(first_word).filter(|n| glob_match(n, pattern)).collect();
+    if names.is_empty() {
+        return Err(no_match());
+    }
+    names.sort_unstable();
+    let symbols = Kallsyms::read(kernel).map_err(Error::kernel)?;
+    let is_available = |name: &str| {
+        let has = |name: &str| names.binary_search(&name).is_ok();
+        // Some kernels list the name without the suffix that a link-time optimiser added.
+        has(name) || name.split_once(".llvm.").is_some_and(|(plain, _)| has(plain))
+    };
+    let addresses: Vec<u64> =
+        symbols.iter().filter(|s| glob_match(s.name, pattern) && is_available(s.name)).map(|s| s.address).collect();
+    match addresses.first() {
+        None => Err(no_match()),
+        Some(0) => Err(Error::kernel(Errno::EPERM).with_message("the kernel hides the addresses of its functions (kptr_restrict)")),
+        Some(_) => Ok(addresses),
+    }
+}
+
+fn first_word(line: &[u8]) -> Option<&str> {
+    core::str::from_utf8(line).ok()?.split_ascii_whitespace().next()
+}

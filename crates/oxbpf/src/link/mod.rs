@@ -1,0 +1,322 @@
+//! Links: what ties a loaded program to an event, and how it is undone.
+//!
+//! Every `attach` method of [`Program`](crate::Program) gives a [`Link`]. A link owns the attachment:
+//!
+//! * **Dropping a link detaches** the program, unless the link is pinned or was [forgotten](Link::forget). An error in
+//!   that is logged; [`Link::detach`] reports it.
+//! * [`Link::pin`] gives the attachment a name in the bpf file system. It then outlives the link and the process, until
+//!   the name is removed ([`Link::unpin`]) and the last reference is gone.
+//! * [`Link::forget`] gives up ownership: the attachment stays until this process ends, and beyond that if it is one
+//!   that the kernel does not tie to a file descriptor (netlink XDP, a TC filter, a legacy cgroup attachment).
+//!
+//! What an attachment is made of depends on the event and the kernel, which is the private `Held`: a BPF link, a perf event
+//! with or without a BPF link on it, a setting made over netlink, an entry in a cgroup's list, or several of these.
+//!
+//! | Module | Attaches to |
+//! | --- | --- |
+//! | `auto` | what the section name says |
+//! | `tracepoint`, `tracing` | tracepoints by name; functions and hooks by BTF id: fentry, fexit, fmod_ret, tp_btf, freplace, LSM, iterators |
+//! | `kprobe`, `uprobe` | instructions of the kernel and of programs, one or many |
+//! | `perf` | perf events, the base of the probes above |
+//! | `xdp`, `tc` | network interfaces over netlink, and XDP links |
+//! | `order` | lists of programs by link: tcx, netkit, control groups |
+//!
+//! Not here: attaching struct_ops maps, USDT.
+
+mod attach;
+mod auto;
+mod kprobe;
+mod netlink;
+mod order;
+mod perf;
+mod program;
+mod section;
+mod tc;
+#[cfg(test)]
+mod tests;
+mod tracepoint;
+mod tracing;
+mod uprobe;
+mod xdp;
+
+use std::path::{Path, PathBuf};
+
+use oxbpf_kernel::{
+    GetInfo, Handle, InfoBuffers, Kernel, LinkFd, LinkSource, LinkUpdate, PerfRequest, ProgDetach, ProgFd, Target,
+};
+use oxbpf_uapi::flags::AttachFlags;
+use oxbpf_uapi::{AttachType, Cmd, Errno, LinkType};
+use zerocopy::IntoBytes;
+
+use crate::error::{At, Error, Frame, Result};
+pub use kprobe::{KprobeMultiOpts, KprobeOpts, KsyscallOpts, ProbeMode};
+pub use oxbpf_kernel::Probes;
+pub(crate) use perf::cpu_list;
+pub use perf::{PerfEventBuilder, PerfEventOpts};
+pub use tc::{TcFilter, TcHook, TcOpts, TcPoint};
+pub use order::{Neighbour, Order, Position};
+pub use tracepoint::{RawTracepointOpts, TracepointOpts};
+pub use tracing::{IterOpts, IterReader, IterTarget, NetfilterOpts, TraceOpts};
+pub use uprobe::{UprobeMultiOpts, UprobeOpts, UprobeTarget};
+pub use xdp::{XdpMode, XdpOpts, XdpState, detach_xdp, query_xdp};
+
+/// A program's attachment to an event. See the [module](self) for what dropping one does.
+#[derive(Debug)]
+#[must_use = "dropping a link detaches the program; keep it, pin it or forget it"]
+#[doc(alias = "bpf_link")]
+pub struct Link {
+    kernel: Kernel,
+    held: Held,
+    pin_path: Option<PathBuf>,
+}
+
+/// What an attachment is made of.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// A BPF link: closing the last reference detaches.
+    Bpf(LinkFd),
+    /// A perf event that runs a program, by a BPF link on it or (before Linux 5.15) by itself.
+    Perf {
+        /// The event.
+        event: Handle,
+        /// The link on it.
+        link: Option<LinkFd>,
+    },
+    /// An XDP program set over netlink.
+    Xdp(xdp::Undo),
+    /// A TC filter added over netlink.
+    Tc(tc::Undo),
+    /// An entry that `BPF_PROG_ATTACH` made.
+    Prog {
+        /// Cgroup or map.
+        target: Handle,
+        /// The program.
+        prog: ProgFd,
+        /// Where in the target.
+        attach_type: AttachType,
+    },
+    /// Several, detached in the order in which they were attached.
+    Many(Vec<Held>),
+    /// Nothing any more.
+    Gone,
+}
+
+/// What the kernel says of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkInfo {
+    /// Kind of link.
+    pub kind: LinkType,
+    /// Id of the link.
+    pub id: u32,
+    /// Id of the program that it attaches.
+    pub prog_id: u32,
+}
+
+impl Link {
+    pub(crate) fn new(kernel: &Kernel, held: Held) -> Self {
+        Self { kernel: kernel.clone(), held, pin_path: None }
+    }
+
+    pub(crate) fn bpf(kernel: &Kernel, fd: LinkFd) -> Self {
+        Self::new(kernel, Held::Bpf(fd))
+    }
+
+    /// Joins links into one that lives and ends as a whole. They must not be pinned.
+    pub(crate) fn join(kernel: &Kernel, links: Vec<Self>) -> Self {
+        let parts = links.into_iter().map(|mut link| core::mem::replace(&mut link.held, Held::Gone));
+        Self::new(kernel, Held::Many(parts.collect()))
+    }
+
+    /// Opens the link that is pinned at `path`. Dropping it closes the reference and leaves the pin.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) if nothing is there.
+    #[doc(alias = "bpf_link__open")]
+    pub fn open_pinned(kernel: &Kernel, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let handle = kernel
+            .obj_get(path, 0)
+            .at(|| Frame::Command(Cmd::OBJ_GET))
+            .at(|| Frame::Path(path.into()))?;
+        let mut link = Self::bpf(kernel, LinkFd(handle));
+        link.pin_path = Some(path.into());
+        Ok(link)
+    }
+
+    /// The BPF link, `None` for attachments that have none: perf events before Linux 5.15, netlink, legacy cgroup
+    /// attachments, and several events in one.
+    ///
+    /// The attachment lives as long as any clone of the reference.
+    #[doc(alias = "bpf_link__fd")]
+    pub fn fd(&self) -> Option<&LinkFd> {
+        match &self.held {
+            Held::Bpf(fd) | Held::Perf { link: Some(fd), .. } => Some(fd),
+            _ => None,
+        }
+    }
+
+    fn bpf_fd(&self, what: &'static str) -> Result<&LinkFd> {
+        self.fd().ok_or_else(|| {
+            let message = format!("{what}: this attachment ({}) is not a BPF link", self.held.name());
+            Error::invalid_input(message).with_errno(Errno::EOPNOTSUPP)
+        })
+    }
+
+    /// Detaches the program. The same as dropping the link, but errors are reported.
+    ///
+    /// A pinned BPF link is detached by force as by [`force_detach`](Self::force_detach), and its pin stays as the name of a
+    /// link that does nothing. Any other BPF link ends when its last reference is closed, which a clone of
+    /// [`fd`](Self::fd) delays.
+    ///
+    /// # Errors
+    /// The kernel's, of the first step that failed; the other steps are done nevertheless.
+    #[doc(alias = "bpf_link__destroy")]
+    pub fn detach(mut self) -> Result<()> {
+        if self.pin_path.is_some() {
+            self.force_detach()?;
+        }
+        core::mem::replace(&mut self.held, Held::Gone).undo(&self.kernel)
+    }
+
+    /// Detaches the program now, whoever else holds or pins the link. The link stays open, without effect. Linux 5.9.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` for kinds that cannot: those on perf events, tracing programs and multi links end when the last reference does.
+    #[doc(alias = "bpf_link__detach")]
+    pub fn force_detach(&self) -> Result<()> {
+        let fd = self.bpf_fd("force_detach")?;
+        self.kernel.link_detach(fd).at(|| Frame::Command(Cmd::LINK_DETACH)).at(|| Frame::Step("detach"))
+    }
+
+    /// Gives up ownership without detaching: the attachment stays at least until this process ends.
+    ///
+    /// References that carry the attachment are left open for that time, unless the link is pinned.
+    #[doc(alias = "bpf_link__disconnect")]
+    pub fn forget(mut self) {
+        let held = core::mem::replace(&mut self.held, Held::Gone);
+        if self.pin_path.is_none() {
+            core::mem::forget(held);
+        }
+    }
+
+    /// Pins the link at `path`, in a bpf file system. From then on dropping it does not detach.
+    ///
+    /// # Errors
+    /// `EBUSY` if the link is pinned already, `EOPNOTSUPP` if it has no BPF link,
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if the name is taken.
+    #[doc(alias = "bpf_link__pin")]
+    pub fn pin(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        if let Some(pinned) = &self.pin_path {
+            let message = format!("the link is pinned already, at {}", pinned.display());
+            return Err(Error::invalid_input(message).with_errno(Errno::EBUSY).at(Frame::Path(path.into())));
+        }
+        let object = self.bpf_fd("pin").map_err(|e| e.at(Frame::Path(path.into())))?;
+        self.kernel
+            .obj_pin(path, object)
+            .at(|| Frame::Command(Cmd::OBJ_PIN))
+            .at(|| Frame::Path(path.into()))?;
+        self.pin_path = Some(path.into());
+        Ok(())
+    }
+
+    /// Removes the link's pin. From then on dropping it detaches.
+    ///
+    /// # Errors
+    /// `EINVAL` if it is not pinned.
+    #[doc(alias = "bpf_link__unpin")]
+    pub fn unpin(&mut self) -> Result<()> {
+        let Some(path) = &self.pin_path else { return Err(Error::invalid_input("the link is not pinned")) };
+        self.kernel.unpin(path).at(|| Frame::Step("unpin")).at(|| Frame::Path(path.clone()))?;
+        self.pin_path = None;
+        Ok(())
+    }
+
+    /// Where the link is pinned.
+    #[doc(alias = "bpf_link__pin_path")]
+    pub fn pin_path(&self) -> Option<&Path> {
+        self.pin_path.as_deref()
+    }
+
+    /// Attaches `new` in place of the program that the link attaches now, without a gap. With `old`, only if that is the program there now.
+    ///
+    /// XDP, cgroup, netns, tcx, netkit and iterator links can (Linux 5.7 and later).
+    ///
+    /// # Errors
+    /// `EPERM` if `old` is not there, `EINVAL` or `EOPNOTSUPP` for kinds that cannot.
+    #[doc(alias = "bpf_link__update_program")]
+    pub fn update_program(&self, new: &ProgFd, old: Option<&ProgFd>) -> Result<()> {
+        let link = self.bpf_fd("update_program")?;
+        let flags = if old.is_some() { AttachFlags::REPLACE.bits() } else { 0 };
+        let (new, old) = (LinkSource::Prog(new), old.map(LinkSource::Prog));
+        self.kernel.link_update(LinkUpdate { link, new, flags, old }).at(|| Frame::Command(Cmd::LINK_UPDATE))
+    }
+
+    /// Asks the kernel about the link. Linux 5.8.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` for an attachment that has no BPF link.
+    #[doc(alias = "bpf_link_get_info_by_fd")]
+    pub fn info(&self) -> Result<LinkInfo> {
+        let fd = self.bpf_fd("info")?;
+        let mut info = oxbpf_uapi::info::LinkInfo::default();
+        self.kernel
+            .get_info(GetInfo { object: fd, info: info.as_mut_bytes(), buffers: InfoBuffers::None })
+            .at(|| Frame::Command(Cmd::OBJ_GET_INFO_BY_FD))?;
+        Ok(LinkInfo { kind: info.r#type, id: info.id, prog_id: info.prog_id })
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let held = core::mem::replace(&mut self.held, Held::Gone);
+        // A pin keeps the attachment; only the references of this process end.
+        if self.pin_path.is_none() {
+            if let Err(error) = held.undo(&self.kernel) {
+                log::warn!("a link was dropped and its program could not be detached: {error}");
+            }
+        }
+    }
+}
+
+impl Held {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Bpf(_) => "a BPF link",
+            Self::Perf { .. } => "a program on a perf event",
+            Self::Xdp(_) => "an XDP program set over netlink",
+            Self::Tc(_) => "a TC filter",
+            Self::Prog { .. } => "a program attached without a link",
+            Self::Many(_) => "several events",
+            Self::Gone => "nothing",
+        }
+    }
+
+    /// Takes the attachment back.
+    fn undo(self, kernel: &Kernel) -> Result<()> {
+        match self {
+            // Closing the reference is what detaches.
+            Self::Bpf(_) | Self::Gone => Ok(()),
+            Self::Perf { event, .. } => {
+                kernel.perf_event(PerfRequest::Disable(&event)).at(|| Frame::Syscall("PERF_EVENT_IOC_DISABLE")).map(drop)
+            }
+            Self::Xdp(undo) => undo.run(kernel),
+            Self::Tc(undo) => undo.run(kernel),
+            Self::Prog { target, prog, attach_type } => {
+                let req = ProgDetach {
+                    target: Target::Object(&target),
+                    prog: Some(&prog),
+                    attach_type,
+                    flags: 0,
+                    relative: Default::default(),
+                    expected_revision: 0,
+                };
+                kernel.prog_detach(req).at(|| Frame::Command(Cmd::PROG_DETACH))
+            }
+            Self::Many(parts) => {
+                let results: Vec<_> = parts.into_iter().map(|part| part.undo(kernel)).collect();
+                results.into_iter().collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! XDP programs on network interfaces.
+//!
+//! Since Linux 5.9 an attachment is a link; before, and where it is asked for, it is a setting of the interface made over netlink that
+//! stays until somebody takes it back.
+
+use oxbpf_kernel::{Kernel, LinkKind, NlMessage, ProgFd, Target};
+use oxbpf_uapi::flags::XdpFlags;
+use oxbpf_uapi::netlink::NETLINK_ROUTE;
+use oxbpf_uapi::{AttachType, Errno, ProgType};
+
+use super::attach::Attach;
+use super::netlink::{self, XdpIds};
+use super::{Held, Link};
+use crate::error::{At, Error, Frame, Result};
+
+/// Where in the network stack an XDP program runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[doc(alias = "XDP_FLAGS_MODES")]
+pub enum XdpMode {
+    /// In the driver if it can, else in the generic stack.
+    #[default]
+    Default,
+    /// In the generic stack, after the packet's buffer is made. Every interface can.
+    Skb,
+    /// In the driver.
+    Drv,
+    /// In the device.
+    Hw,
+}
+
+impl XdpMode {
+    fn flags(self) -> XdpFlags {
+        match self {
+            Self::Default => XdpFlags::empty(),
+            Self::Skb => XdpFlags::SKB_MODE,
+            Self::Drv => XdpFlags::DRV_MODE,
+            Self::Hw => XdpFlags::HW_MODE,
+        }
+    }
+}
+
+/// Options of `attach_xdp`.
+#[derive(Clone, Copy, Debug, Default)]
+#[doc(alias = "bpf_xdp_attach_opts")]
+pub struct XdpOpts<'a> {
+    /// Where the program runs.
+    pub mode: XdpMode,
+    /// Set the program over netlink, without a link, even where the kernel has links.
+    pub netlink: bool,
+    /// Over netlink: the program that must be there now, which this one replaces. Linux 5.7.
+    pub old_prog: Option<&'a ProgFd>,
+    /// Over netlink: fail with `EBUSY` if a program is there, in place of replacing it.
+    pub no_replace: bool,
+}
+
+/// XDP programs of an interface, by id; 0 where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[doc(alias = "bpf_xdp_query_opts")]
+pub struct XdpState {
+    /// The program, if there is one alone.
+    pub prog_id: u32,
+    /// The program in the generic stack.
+    pub skb_prog_id: u32,
+    /// The program in the driver.
+    pub drv_prog_id: u32,
+    /// The program in the device.
+    pub hw_prog_id: u32,
+    /// `XDP_ATTACHED_*`: 0 none, 1 driver, 2 generic, 3 device, 4 several.
+    pub attach_mode: u8,
+}
+
+/// What takes back an attachment made over netlink.
+#[derive(Debug)]
+pub(super) struct Undo {
+    ifindex: u32,
+    mode: XdpMode,
+    prog: ProgFd,
+}
+
+impl Undo {
+    pub(super) fn run(self, kernel: &Kernel) -> Result<()> {
+        let frame = || Frame::Interface(format!("#{}", self.ifindex));
+        let expected = Some(self.prog.number());
+        match set(kernel, self.ifindex, -1, self.mode.flags(), expected) {
+            // Somebody put another program in place of this one, which is theirs to take back.
+            Err(Errno::EEXIST) => Ok(()),
+            // Before Linux 5.7 there is no way to say which program is to go.
+            Err(Errno::EINVAL) => set(kernel, self.ifindex, -1, self.mode.flags(), None).at(frame),
+            result => result.at(frame),
+        }
+    }
+}
+
+pub(super) fn attach(a: &Attach<'_>, ifindex: u32, opts: XdpOpts<'_>) -> Result<Link> {
+    a.expect_type("attach_xdp", &[ProgType::XDP])?;
+    attach_interface(a, ifindex, opts).map_err(|e| e.at(Frame::Interface(format!("#{ifindex}"))))
+}
+
+fn attach_interface(a: &Attach<'_>, ifindex: u32, opts: XdpOpts<'_>) -> Result<Link> {
+    if ifindex == 0 {
+        return Err(Error::invalid_input("there is no network interface 0"));
+    }
+    if matches!(a.attach_type, AttachType::XDP_DEVMAP | AttachType::XDP_CPUMAP) {
+        let message = format!("a program for {} goes into the map's entries, not on an interface", a.attach_type);
+        return Err(Error::invalid_input(message));
+    }
+    let wants_netlink = opts.netlink || opts.old_prog.is_some() || opts.no_replace;
+    if !wants_netlink {
+        match a.link_as(AttachType::XDP, Target::Ifindex(ifindex), opts.mode.flags().bits(), LinkKind::Plain) {
+            // The answer of kernels before 5.9, which have no XDP links, and of later ones for an interface that does
+            // not exist; netlink tells them apart.
+            Err(e) if e.errno() == Errno::EINVAL => {}
+            result => return result,
+        }
+    }
+    let mut flags = opts.mode.flags();
+    if opts.no_replace {
+        flags |= XdpFlags::UPDATE_IF_NOEXIST;
+    }
+    set(a.kernel, ifindex, a.prog.number(), flags, opts.old_prog.map(|p| p.number())).at(|| Frame::Step("set XDP program:"))?;
+    Ok(Link::new(a.kernel, Held::Xdp(Undo { ifindex, mode: opts.mode, prog: a.prog.clone() })))
+}
+
+fn set(kernel: &Kernel, ifindex: u32, prog_fd: i32, flags: XdpFlags, old_fd: Option<i32>) -> Result<(), Errno> {
+    let bytes = netlink::xdp_set(ifindex, prog_fd, flags, old_fd);
+    kernel.netlink(&NlMessage { protocol: NETLINK_ROUTE, bytes: &bytes }, &mut |_| {})
+}
+
+/// Asks which XDP programs an interface has.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) if there is no such interface.
+#[doc(alias = "bpf_xdp_query")]
+pub fn query_xdp(kernel: &Kernel, ifindex: u32) -> Result<XdpState> {
+    let bytes = netlink::xdp_query(ifindex);
+    let mut found: Option<XdpIds> = None;
+    let mut each = |reply: &[u8]| found = found.or(netlink::parse_xdp(reply, ifindex));
+    let frame = || Frame::Interface(format!("#{ifindex}"));
+    kernel.netlink(&NlMessage { protocol: NETLINK_ROUTE, bytes: &bytes }, &mut each).at(frame)?;
+    let ids = found.ok_or_else(|| Error::not_found("the kernel said nothing about it").at(frame()))?;
+    Ok(XdpState {
+        prog_id: ids.prog,
+        skb_prog_id: ids.skb,
+        drv_prog_id: ids.drv,
+        hw_prog_id: ids.hw,
+        attach_mode: ids.attached,
+    })
+}
+
+/// Removes whatever XDP program an interface has in a mode, unless a link holds it (`EBUSY`).
+///
+/// # Errors
+/// The kernel's.
+#[doc(alias = "bpf_xdp_detach")]
+pub fn detach_xdp(kernel: &Kernel, ifindex: u32, mode: XdpMode) -> Result<()> {
+    set(kernel, ifindex, -1, mode.flags(), None).at(|| Frame::Interface(format!("#{ifindex}")))
+}
