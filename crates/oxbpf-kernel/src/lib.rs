@@ -21,8 +21,8 @@ pub use command::*;
 pub use handle::Handle;
 pub use kernel::{BtfFd, Kernel, LinkFd, MapFd, ProgFd, TokenFd};
 pub use mapping::{
-    BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ, Mapping, PerfRecord, PerfRingConsumer, Prot, RingConsumer,
-    RingSample,
+    BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ, Mapping, PerfRecord, PerfRingConsumer,
+    Prot, RingConsumer, RingSample,
 };
 pub use perf::{PerfEventSpec, PerfRequest};
 pub use poll::PollSet;

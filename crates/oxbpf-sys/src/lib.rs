@@ -13,6 +13,8 @@ pub mod mounts;
 mod netlink;
 mod perf;
 mod poll;
+pub mod process;
 mod syscall;
+pub mod trace;
 
 pub use linux::{Linux, kernel};

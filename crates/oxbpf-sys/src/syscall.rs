@@ -171,3 +171,274 @@ pub(crate) fn set_netlink_ext_ack(socket: &OwnedFd) {
         };
     }
 }
+
+/// What a child process does between fork(2) and execve(2), all of it made ready before the fork.
+pub(crate) struct ChildPlan<'a> {
+    /// Executable, already resolved.
+    pub(crate) path: &'a CStr,
+    pub(crate) args: &'a [std::ffi::CString],
+    pub(crate) env: &'a [std::ffi::CString],
+    /// The child goes on when it reads a byte here, and gives up at the end of the stream.
+    pub(crate) go: BorrowedFd<'a>,
+    /// The parent's end of `go`, which the child has to close to see that end.
+    pub(crate) parent_go: BorrowedFd<'a>,
+    /// Receives a byte when the child is ready, and the error number of a failed execve(2); closed by a successful one.
+    pub(crate) failure: BorrowedFd<'a>,
+}
+
+/// Forks a child that waits for a byte and then becomes another program. Answers with its process id.
+pub(crate) fn fork_and_wait(plan: &ChildPlan<'_>) -> Result<i32, Errno> {
+    let pointers = |list: &[std::ffi::CString]| -> Vec<*const libc::c_char> {
+        list.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (argv, envp) = (pointers(plan.args), pointers(plan.env));
+    let (go, parent_go, failure) =
+        (plan.go.as_raw_fd(), plan.parent_go.as_raw_fd(), plan.failure.as_raw_fd());
+    // SAFETY: the child only makes the async-signal-safe calls below, on memory that was made before the fork, and
+    // never returns.
+    let pid = unsafe { libc::fork() };
+    match pid {
+        -1 => Err(last_errno()),
+        0 => {
+            // SAFETY: async-signal-safe; the child closes its copy of a descriptor that it does not use.
+            unsafe { libc::close(parent_go) };
+            default_signals();
+            let mut byte = 0_u8;
+            // SAFETY: async-signal-safe; one byte of this stack.
+            let _ = unsafe { libc::write(failure, (&raw const byte).cast(), 1) };
+            loop {
+                // SAFETY: async-signal-safe; one byte of room on this stack.
+                let got = unsafe { libc::read(go, (&raw mut byte).cast(), 1) };
+                if got == 1 {
+                    break;
+                }
+                if got == 0 || last_errno() != Errno::EINTR {
+                    // SAFETY: async-signal-safe; ends the child without running the parent's exit handlers.
+                    unsafe { libc::_exit(125) };
+                }
+            }
+            // SAFETY: async-signal-safe; a terminated path and two arrays of terminated texts that end in null.
+            unsafe { libc::execve(plan.path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+            let number = last_errno().0.to_ne_bytes();
+            // SAFETY: async-signal-safe; four bytes of this stack.
+            let _ = unsafe { libc::write(failure, number.as_ptr().cast(), number.len()) };
+            // SAFETY: async-signal-safe; ends the child without running the parent's exit handlers.
+            unsafe { libc::_exit(127) }
+        }
+        pid => Ok(pid),
+    }
+}
+
+/// Undoes, in a child, what this process did to signals: the mask that [`block_signals`] set, and Rust's ignoring of
+/// `SIGPIPE`. Async-signal-safe.
+fn default_signals() {
+    // SAFETY: async-signal-safe, and restores a default.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let none = signal_set(&[]);
+    // SAFETY: async-signal-safe; the set lives through the call, and the old one is not wanted.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+}
+
+fn signal_set(signals: &[i32]) -> libc::sigset_t {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: writes the set, which is as large as the type says.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    for signal in signals {
+        // SAFETY: the set was initialised above; a number that is no signal is refused.
+        unsafe { libc::sigaddset(set.as_mut_ptr(), *signal) };
+    }
+    // SAFETY: initialised above.
+    unsafe { set.assume_init() }
+}
+
+/// A signal mask to go back to.
+pub(crate) struct SignalMask(libc::sigset_t);
+
+/// Blocks signals in the calling thread and makes a descriptor that reads them, without blocking.
+pub(crate) fn block_signals(signals: &[i32]) -> Result<(OwnedFd, SignalMask), Errno> {
+    let set = signal_set(signals);
+    let mut old = signal_set(&[]);
+    // SAFETY: both sets live through the call.
+    check(unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, &raw mut old) }.into())?;
+    // SAFETY: −1 asks for a new descriptor; the set lives through the call.
+    let fd =
+        check(unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) }.into());
+    match fd.map(|fd| RawFd::try_from(fd).unwrap_or(-1)) {
+        // SAFETY: the kernel just made this descriptor for us.
+        Ok(fd) => Ok((unsafe { OwnedFd::from_raw_fd(fd) }, SignalMask(old))),
+        Err(e) => {
+            restore_signals(&SignalMask(old));
+            Err(e)
+        }
+    }
+}
+
+/// Sets the calling thread's mask back.
+pub(crate) fn restore_signals(mask: &SignalMask) {
+    // SAFETY: the set lives through the call, and the old one is not wanted.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask.0, std::ptr::null_mut()) };
+}
+
+/// Bytes of `struct signalfd_siginfo`, which begins with the signal's number.
+pub(crate) const SIGNAL_INFO_LEN: usize = 128;
+
+/// A timer that interrupts the thread that made it: while it runs, a system call that waits ends with `EINTR`.
+#[derive(Debug)]
+pub(crate) struct Interrupter {
+    timer: libc::timer_t,
+}
+
+/// How often the timer fires once it is due, so that a signal that came just before the wait began is made up for.
+const INTERRUPT_AGAIN_NS: libc::c_long = 20_000_000;
+
+impl Interrupter {
+    /// A timer for the calling thread, not running.
+    pub(crate) fn new() -> Result<Self, Errno> {
+        extern "C" fn nothing(_: libc::c_int) {}
+        // The first real-time signals belong to the C library, the last are the least used.
+        let signal = libc::SIGRTMAX() - 5;
+        // SAFETY: all zeroes is a valid action: default handler, no flags, so no restart of system calls.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        // SAFETY: the handler does nothing, so it is async-signal-safe; the old action is not wanted.
+        check(unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) }.into())?;
+        // SAFETY: all zeroes is a valid event description.
+        let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
+        event.sigev_signo = signal;
+        event.sigev_notify_thread_id = rustix::thread::gettid().as_raw_nonzero().get();
+        let mut timer = std::ptr::null_mut();
+        // SAFETY: both structs live through the call, which writes the timer's id.
+        check(unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) }.into())?;
+        Ok(Self { timer })
+    }
+
+    /// Starts the timer, or stops it for `None`.
+    pub(crate) fn set(&self, after: Option<std::time::Duration>) {
+        let spec =
+            |seconds: libc::time_t, nanos: libc::c_long| libc::timespec { tv_sec: seconds, tv_nsec: nanos };
+        let value = after.map_or(spec(0, 0), |after| {
+            let seconds = libc::time_t::try_from(after.as_secs()).unwrap_or(libc::time_t::MAX);
+            // Zero would stop the timer.
+            spec(seconds, libc::c_long::from(after.subsec_nanos()).max(1))
+        });
+        let times = libc::itimerspec { it_interval: spec(0, INTERRUPT_AGAIN_NS), it_value: value };
+        // SAFETY: the timer exists as long as `self`, the struct lives through the call, the old one is not wanted.
+        unsafe { libc::timer_settime(self.timer, 0, &raw const times, std::ptr::null_mut()) };
+    }
+}
+
+impl Drop for Interrupter {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`, deleted once.
+        unsafe { libc::timer_delete(self.timer) };
+    }
+}
+
+/// The ptrace(2) requests that take numbers and touch no memory of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trace {
+    /// Attach without a stop; the number is the options.
+    Seize,
+    /// Stop a tracee.
+    Interrupt,
+    /// Go on; the number is a signal to deliver, 0 for none.
+    Cont,
+    /// Go on to the next entry or exit of a system call.
+    Syscall,
+    /// Go on for one instruction.
+    SingleStep,
+    /// Stay in a group stop.
+    Listen,
+    /// Let go; the number is a signal to deliver.
+    Detach,
+}
+
+type PtraceRequest = libc::c_uint;
+
+fn ptrace(request: PtraceRequest, tid: u32, addr: usize, data: usize) -> Result<(), Errno> {
+    let tid = libc::pid_t::try_from(tid).map_err(|_| Errno::ESRCH)?;
+    // SAFETY: private; with each request used here `addr` and `data` are numbers, or the address of a struct
+    // that the caller holds and that has the size that the request writes.
+    check(unsafe { libc::ptrace(request as _, tid, addr, data) }).map(drop)
+}
+
+/// Makes a request of a tracee of the calling thread.
+pub(crate) fn trace(request: Trace, tid: u32, number: usize) -> Result<(), Errno> {
+    let request = match request {
+        Trace::Seize => libc::PTRACE_SEIZE,
+        Trace::Interrupt => libc::PTRACE_INTERRUPT,
+        Trace::Cont => libc::PTRACE_CONT,
+        Trace::Syscall => libc::PTRACE_SYSCALL,
+        Trace::SingleStep => libc::PTRACE_SINGLESTEP,
+        Trace::Listen => libc::PTRACE_LISTEN,
+        Trace::Detach => libc::PTRACE_DETACH,
+    };
+    ptrace(request as PtraceRequest, tid, 0, number)
+}
+
+/// The number that goes with the last event: a new task's id, an exit status, an old thread id.
+pub(crate) fn trace_event_number(tid: u32) -> Result<u64, Errno> {
+    let mut number: libc::c_ulong = 0;
+    ptrace(libc::PTRACE_GETEVENTMSG as PtraceRequest, tid, 0, (&raw mut number).expose_provenance())?;
+    Ok(u64::from(number))
+}
+
+/// `struct ptrace_syscall_info` as words, with the bytes that the kernel wrote. Linux 5.3.
+pub(crate) fn trace_syscall_info(tid: u32) -> Result<[u64; 11], Errno> {
+    const GET_SYSCALL_INFO: PtraceRequest = 0x420e;
+    let mut info = [0_u64; 11];
+    let (len, at) = (size_of_val(&info), info.as_mut_ptr().expose_provenance());
+    ptrace(GET_SYSCALL_INFO, tid, len, at)?;
+    Ok(info)
+}
+
+const NT_PRSTATUS: usize = 1;
+
+/// General registers of a stopped tracee, as the machine's `struct user_regs_struct`; answers with the words there are.
+pub(crate) fn trace_get_regs(tid: u32, regs: &mut [u64]) -> Result<usize, Errno> {
+    let mut vec = libc::iovec { iov_base: regs.as_mut_ptr().cast(), iov_len: size_of_val(regs) };
+    ptrace(libc::PTRACE_GETREGSET as PtraceRequest, tid, NT_PRSTATUS, (&raw mut vec).expose_provenance())?;
+    Ok(vec.iov_len / size_of::<u64>())
+}
+
+/// Sets the general registers of a stopped tracee.
+pub(crate) fn trace_set_regs(tid: u32, regs: &[u64]) -> Result<(), Errno> {
+    let mut vec = libc::iovec { iov_base: regs.as_ptr().cast_mut().cast(), iov_len: size_of_val(regs) };
+    // The kernel only reads through the vector with this request.
+    ptrace(libc::PTRACE_SETREGSET as PtraceRequest, tid, NT_PRSTATUS, (&raw mut vec).expose_provenance())
+}
+
+/// Copies memory of another process out; answers with the bytes copied, which stop at the first page that is not there.
+pub(crate) fn process_read(pid: u32, addr: u64, out: &mut [u8]) -> Result<usize, Errno> {
+    let pid = libc::pid_t::try_from(pid).map_err(|_| Errno::ESRCH)?;
+    let there = usize::try_from(addr).map_err(|_| Errno::EFAULT)?;
+    let local = libc::iovec { iov_base: out.as_mut_ptr().cast(), iov_len: out.len() };
+    let remote = libc::iovec { iov_base: std::ptr::without_provenance_mut(there), iov_len: out.len() };
+    // SAFETY: the kernel writes at most `out.len()` bytes at `out`; the other address is of the other process.
+    let copied = check(unsafe {
+        libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) as libc::c_long
+    })?;
+    usize::try_from(copied).map_err(|_| Errno::EPROTO)
+}
+
+/// Sends a signal to the calling thread.
+#[cfg(test)]
+pub(crate) fn raise(signal: i32) {
+    // SAFETY: changes nothing of the process by itself; tests send signals that they have blocked.
+    unsafe { libc::raise(signal) };
+}
+
+/// Copies into memory of another process, as its own rights allow; answers with the bytes copied.
+pub(crate) fn process_write(pid: u32, addr: u64, data: &[u8]) -> Result<usize, Errno> {
+    let pid = libc::pid_t::try_from(pid).map_err(|_| Errno::ESRCH)?;
+    let there = usize::try_from(addr).map_err(|_| Errno::EFAULT)?;
+    let local = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
+    let remote = libc::iovec { iov_base: std::ptr::without_provenance_mut(there), iov_len: data.len() };
+    // SAFETY: the kernel reads `data.len()` bytes at `data`; the other address is of the other process, which the caller
+    // traces and which is not this one.
+    let copied = check(unsafe {
+        libc::process_vm_writev(pid, &raw const local, 1, &raw const remote, 1, 0) as libc::c_long
+    })?;
+    usize::try_from(copied).map_err(|_| Errno::EPROTO)
+}
