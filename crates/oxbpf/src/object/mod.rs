@@ -1,0 +1,29 @@
+//! BPF objects: open, prepare, load.
+//!
+//! [`ObjectBuilder`] opens a file or bytes into an [`OpenObject`], whose maps, programs and globals can be changed;
+//! [`OpenObject::load`] turns it into an [`Object`]. The three states are thin faces of one state machine,
+//! [`state::Core`].
+
+pub mod state;
+
+mod attach_target;
+mod btf;
+mod builder;
+mod core_relo;
+mod create;
+mod externs;
+mod globals;
+mod load;
+mod load_log;
+mod open;
+mod pin;
+mod prepare;
+mod prepared;
+mod relocate;
+mod types;
+
+pub use builder::ObjectBuilder;
+pub use globals::Global;
+pub use open::{OpenMapMut, OpenObject};
+pub(crate) use pin::pin;
+pub use prepared::{Object, PreparedObject};

@@ -1,0 +1,93 @@
+//! Preparing: everything that loading does before the programs, in an order that dependencies force.
+//!
+//! Externs get their values, CO-RE relocations their targets, the object's BTF and maps get into the kernel, instructions
+//! the maps' numbers, and programs of BTF-based types the id of what they attach to. The kernel's own BTF is read
+//! only if one of these needs it.
+
+use oxbpf_object::{ExternKind, MapOrigin, RelocTarget};
+use oxbpf_uapi::{Errno, MapType};
+
+use super::create::not_built;
+use super::state::{Core, State};
+use super::types::KernelTypes;
+use crate::error::{At, Error, Frame, Result};
+
+impl Core {
+    pub(crate) fn prepare(&mut self) -> Result<()> {
+        self.check_open()?;
+        let result = self.prepare_steps();
+        match result {
+            Ok(()) => self.state = State::Prepared,
+            Err(_) => self.undo(),
+        }
+        result
+    }
+
+    fn prepare_steps(&mut self) -> Result<()> {
+        self.check_loadable()?;
+        let mut types = KernelTypes::new(&self.kernel);
+        let externs = self.resolve_externs(&mut types)?;
+        self.relocate_core(&mut types)?;
+        self.load_btf()?;
+        self.create_maps()?;
+        self.relocate_programs(&externs)?;
+        self.find_attach_targets(&mut types)
+    }
+
+    /// Refuses what can't be loaded, before anything is created.
+    fn check_loadable(&self) -> Result<()> {
+        if self.spec.is_foreign_endian {
+            return Err(Error::invalid_object("the object is for machines of the other byte order").with_errno(Errno(4003)));
+        }
+        let maps = self.spec.maps.iter().filter(|m| m.autocreate);
+        let of_struct_ops = |m: &&oxbpf_object::MapSpec| {
+            m.origin == MapOrigin::StructOps || m.map_type == MapType::STRUCT_OPS
+        };
+        if let Some(map) = maps.clone().find(of_struct_ops) {
+            return Err(not_built("struct_ops maps").at(Frame::Map(map.real_name.clone())));
+        }
+        let has_jump_table = |relocs: &[oxbpf_object::Reloc]| {
+            relocs.iter().any(|r| matches!(r.target, RelocTarget::JumpTable { .. }))
+        };
+        for (spec, row) in self.spec.programs.iter().zip(&self.programs) {
+            if row.autoload && has_jump_table(&spec.code.relocs) {
+                return Err(not_built("jump tables").at(program_frame(spec)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Releases everything that was created.
+    pub(super) fn undo(&mut self) {
+        self.undo_pins();
+        for row in &mut self.programs {
+            row.fd = None;
+            row.attach_target.btf_obj = None;
+        }
+        for row in &mut self.maps {
+            (row.live, row.mapping) = (None, None);
+        }
+        self.btf_fd = None;
+        self.fd_array.clear();
+        self.module_fds.clear();
+    }
+
+    /// Whether any extern has a type in the kernel.
+    pub(super) fn has_typed_externs(&self) -> bool {
+        self.spec.externs.iter().any(|e| matches!(e.kind, ExternKind::KsymVar { .. } | ExternKind::Kfunc { .. }))
+    }
+}
+
+fn program_frame(spec: &oxbpf_object::ProgramSpec) -> Frame {
+    Frame::Program { name: spec.code.name.clone(), section: spec.sec_name.clone() }
+}
+
+/// An error of the object's own contents, found late.
+pub(super) fn in_object<T>(result: Result<T, oxbpf_object::ObjectError>) -> Result<T> {
+    result.map_err(|e| Error::invalid_object("").with_errno(e.errno()).with_source(e))
+}
+
+/// An error in the object's BTF, found late.
+pub(super) fn in_btf<T>(result: Result<T, oxbpf_btf::BtfError>) -> Result<T> {
+    result.map_err(|e| Error::invalid_object("").with_errno(e.errno()).with_source(e)).at(|| Frame::Section(".BTF".into()))
+}

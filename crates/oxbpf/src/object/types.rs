@@ -1,0 +1,155 @@
+//! Types of the running kernel and its modules, read when they are first needed.
+
+use std::sync::Arc;
+
+use oxbpf_btf::{Btf, Bytes, TypeId};
+use oxbpf_kernel::{BtfFd, Fact, GetInfo, Handle, InfoBuffers, Kernel, ObjectKind};
+use oxbpf_uapi::info::BtfInfo;
+use oxbpf_uapi::{BtfKind, Cmd, Errno};
+use zerocopy::IntoBytes;
+
+use crate::error::{At, Error, Frame, Result};
+
+/// BTF of a module.
+#[derive(Debug)]
+pub(super) struct Module {
+    pub(super) name: String,
+    pub(super) btf: Btf,
+    pub(super) fd: BtfFd,
+}
+
+/// Where a type of the kernel was found.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) id: TypeId,
+    /// Index among the modules, `None` for the kernel itself.
+    pub(super) module: Option<usize>,
+}
+
+/// The types of the kernel that an object is loaded into.
+#[derive(Debug)]
+pub(super) struct KernelTypes {
+    kernel: Kernel,
+    vmlinux: Option<Arc<Btf>>,
+    modules: Option<Vec<Module>>,
+}
+
+impl KernelTypes {
+    pub(super) fn new(kernel: &Kernel) -> Self {
+        Self { kernel: kernel.clone(), vmlinux: None, modules: None }
+    }
+
+    /// Types of the kernel itself.
+    #[doc(alias = "btf__load_vmlinux_btf")]
+    pub(super) fn vmlinux(&mut self) -> Result<Arc<Btf>> {
+        if let Some(btf) = &self.vmlinux {
+            return Ok(btf.clone());
+        }
+        let blob = match self.kernel.fact(Fact::VmlinuxBtf) {
+            Err(Errno::ENOENT) => {
+                return Err(Error::unsupported("types of its own", "5.4")
+                    .with_message("the kernel has no BTF of its own (/sys/kernel/btf/vmlinux)")
+                    .with_hint("the kernel needs CONFIG_DEBUG_INFO_BTF=y, or give BTF for it with btf_custom_path"));
+            }
+            blob => blob.at(|| Frame::Target("BTF of the kernel".into()))?,
+        };
+        let btf = Btf::parse(Bytes::from_owner(blob.into_owner()))
+            .map_err(|e| Error::kernel(e.errno()).with_source(e))
+            .at(|| Frame::Target("BTF of the kernel".into()))?;
+        let btf = Arc::new(btf);
+        log::debug!("the kernel has {} types", btf.type_count());
+        self.vmlinux = Some(btf.clone());
+        Ok(btf)
+    }
+
+    /// Types of the modules, in the order in which they were loaded. A caller that may not list them sees none.
+    pub(super) fn modules(&mut self) -> Result<&[Module]> {
+        if self.modules.is_none() {
+            let base = self.vmlinux()?;
+            let modules = read_modules(&self.kernel, &base).at(|| Frame::Target("BTF of modules".into()))?;
+            log::debug!("{} modules have types", modules.len());
+            self.modules = Some(modules);
+        }
+        Ok(self.modules.as_deref().unwrap_or_default())
+    }
+
+    /// The modules that were read already.
+    pub(super) fn read_modules(&self) -> &[Module] {
+        self.modules.as_deref().unwrap_or_default()
+    }
+
+    /// A type by name: in the kernel, then in each module's own types.
+    pub(super) fn find(&mut self, name: &str, kind: BtfKind) -> Result<Option<Found>> {
+        if let Some(id) = self.vmlinux()?.find(name, kind) {
+            return Ok(Some(Found { id, module: None }));
+        }
+        self.find_in_modules(name, kind, None)
+    }
+
+    /// A type by name in the modules, or in the one called `only`.
+    pub(super) fn find_in_modules(&mut self, name: &str, kind: BtfKind, only: Option<&str>) -> Result<Option<Found>> {
+        let modules = self.modules()?.iter().enumerate();
+        let mut wanted = modules.filter(|(_, m)| only.is_none_or(|only| m.name == only));
+        Ok(wanted.find_map(|(i, m)| Some(Found { id: m.btf.find_own(name, kind)?, module: Some(i) })))
+    }
+
+    /// The BTF of the module in which a type was found.
+    pub(super) fn module_fd(&self, found: &Found) -> Option<BtfFd> {
+        Some(self.read_modules().get(found.module?)?.fd.clone())
+    }
+}
+
+/// Walks all BTF objects and keeps those of modules.
+fn read_modules(kernel: &Kernel, base: &Arc<Btf>) -> Result<Vec<Module>> {
+    let mut modules = Vec::new();
+    let mut last = 0;
+    loop {
+        last = match kernel.get_next_id(ObjectKind::Btf, last) {
+            Ok(Some(id)) => id,
+            // Kernels before 5.4 can't list BTF and have none of modules; others ask for a privilege.
+            Ok(None) | Err(Errno::EPERM | Errno::EINVAL) => return Ok(modules),
+            Err(e) => return Err(e).at(|| Frame::Command(Cmd::BTF_GET_NEXT_ID)),
+        };
+        let handle = match kernel.get_fd_by_id(ObjectKind::Btf, last) {
+            Ok(handle) => handle,
+            // It went since.
+            Err(Errno::ENOENT) => continue,
+            Err(Errno::EPERM) => return Ok(modules),
+            Err(e) => return Err(e).at(|| Frame::Command(Cmd::BTF_GET_FD_BY_ID)),
+        };
+        let mut name = [0; 64];
+        let info = btf_info(kernel, &handle, &mut [], &mut name)?;
+        let name = text(&name);
+        if info.kernel_btf == 0 || name == "vmlinux" {
+            continue;
+        }
+        let btf = match kernel.fact(Fact::ModuleBtf(&name)) {
+            Ok(blob) => Bytes::from_owner(blob.into_owner()),
+            Err(_) => read_btf(kernel, &handle)?.into(),
+        };
+        match Btf::parse_split(btf, base.clone()) {
+            Ok(btf) => modules.push(Module { name, btf, fd: BtfFd(handle) }),
+            // A module that was built against another kernel's types must not keep an object from loading.
+            Err(e) => log::warn!("BTF of module '{name}' is ignored: {e}"),
+        }
+    }
+}
+
+fn btf_info(kernel: &Kernel, object: &Handle, btf: &mut [u8], name: &mut [u8]) -> Result<BtfInfo> {
+    let mut info = BtfInfo::default();
+    let request = GetInfo { object, info: info.as_mut_bytes(), buffers: InfoBuffers::Btf { btf, name } };
+    kernel.get_info(request).at(|| Frame::Command(Cmd::OBJ_GET_INFO_BY_FD))?;
+    Ok(info)
+}
+
+fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name.split(|b| *b == 0).next().unwrap_or_default()).into_owned()
+}
+
+/// The bytes of a BTF object in the kernel.
+pub(super) fn read_btf(kernel: &Kernel, object: &Handle) -> Result<Vec<u8>> {
+    let size = btf_info(kernel, object, &mut [], &mut [])?.btf_size;
+    let mut bytes = vec![0; size as usize];
+    btf_info(kernel, object, &mut bytes, &mut [])?;
+    Ok(bytes)
+}
