@@ -477,7 +477,7 @@ impl BtfBuilder {
         check(what, idx >= -1, "component number is below -1")?;
         check(what, target.0 <= MAX_TYPES, "no type id is that large")?;
         let tag = self.add_str(tag)?;
-        self.push(tag, info(BtfKind::DECL_TAG, 0, is_attr), target.0, &[idx.cast_unsigned()])
+        self.push(tag, info(BtfKind::DECL_TAG, 0, is_attr), target.0, &[idx as u32])
     }
 
     /// Appends a function with the prototype `proto`.

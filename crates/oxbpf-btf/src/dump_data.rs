@@ -13,6 +13,7 @@
 //! * After the first array of characters, all one-byte integers print as characters, and zero elements of later
 //!   arrays are skipped.
 //! * An enumerator of 2^31 or more in a 32-bit enumeration is not named.
+//! * A value without a name in a signed enumeration is not followed by a comma and a new line.
 //!
 //! To show values to people or as JSON, use [`decode`](crate::value::decode) instead, which has no such habits.
 
@@ -392,12 +393,17 @@ impl Dumper<'_, '_> {
         let same = |v: i128| if is_64 { v as u64 == value as u64 } else { i128::from(v as i32) == value };
         if let Some(v) = e.values().find(|v| same(v.value)) {
             self.item(format_args!("{}", v.name));
-        } else if is_64 {
-            self.item(format_args!("{value}{}", if e.is_signed() { "LL" } else { "ULL" }));
-        } else if e.is_signed() {
-            self.item(format_args!("{}", value as i32));
-        } else {
-            self.item(format_args!("{}", value as u32));
+            return;
+        }
+        match (is_64, e.is_signed()) {
+            (true, false) => self.item(format_args!("{}ULL", value as u64)),
+            (false, false) => self.item(format_args!("{}", value as u32)),
+            (true, true) => {
+                let _ = write!(self.out, "{value}LL");
+            }
+            (false, true) => {
+                let _ = write!(self.out, "{}", value as i32);
+            }
         }
     }
 

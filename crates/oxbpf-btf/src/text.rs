@@ -285,7 +285,7 @@ fn read_type(
         BtfKind::DECL_TAG => {
             let idx = head.word("component_idx").map_err(at)?;
             let idx: i32 = idx.parse().map_err(|_| at(format!("`component_idx={idx}` is no number")))?;
-            tail.push(idx.cast_unsigned());
+            tail.push(idx as u32);
             "type_id"
         }
         BtfKind::ENUM | BtfKind::ENUM64 => {

@@ -272,7 +272,7 @@ pub(crate) fn int_from(bytes: &[u8], size: u32, signed: bool) -> Option<i128> {
 pub(crate) fn extend(bits: u64, width: u32, signed: bool) -> i128 {
     let unused = 64 - width.clamp(1, 64);
     let top = bits << unused;
-    if signed { i128::from(top.cast_signed() >> unused) } else { i128::from(top >> unused) }
+    if signed { i128::from((top as i64) >> unused) } else { i128::from(top >> unused) }
 }
 
 /// The `width` (at most 64) bits that begin `bit` (at most 7) bits into native-endian `bytes`: from the least
@@ -293,7 +293,7 @@ pub(crate) fn long_double(bytes: [u8; 16]) -> f64 {
     } else {
         ((bits >> 112) as u32, (bits >> 64) as u64 & 0xffff_ffff_ffff, 48)
     };
-    let exponent = (head & 0x7fff).cast_signed();
+    let exponent = (head & 0x7fff) as i32;
     let magnitude = match (exponent, mantissa) {
         (0x7fff, m) if m & ((1 << mantissa_bits) - 1) == 0 => f64::INFINITY,
         (0x7fff, _) => f64::NAN,

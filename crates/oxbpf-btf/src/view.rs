@@ -125,9 +125,7 @@ impl<'b> TypeRef<'b> {
             BtfKind::VAR => Type::Var { type_id: self.type_id(), linkage: VarLinkage(word(0)) },
             BtfKind::DATASEC => Type::DataSec(DataSecView { ty: *self }),
             BtfKind::FLOAT => Type::Float { size: self.size() },
-            BtfKind::DECL_TAG => {
-                Type::DeclTag { target: self.type_id(), component_idx: word(0).cast_signed() }
-            }
+            BtfKind::DECL_TAG => Type::DeclTag { target: self.type_id(), component_idx: word(0) as i32 },
             _ => Type::Unknown,
         }
     }
@@ -398,11 +396,11 @@ fn enum_value(ty: TypeRef<'_>, i: usize) -> Option<EnumValue<'_>> {
     let (name_off, value) = if ty.kind() == BtfKind::ENUM64 {
         let e = ty.elems::<RawEnum64>().get(i)?;
         let bits = u64::from(e.hi.get()) << 32 | u64::from(e.lo.get());
-        (e.name_off, if signed { i128::from(bits.cast_signed()) } else { i128::from(bits) })
+        (e.name_off, if signed { i128::from(bits as i64) } else { i128::from(bits) })
     } else {
         let e = ty.elems::<RawEnum>().get(i)?;
         let bits = e.value.get();
-        (e.name_off, if signed { i128::from(bits.cast_signed()) } else { i128::from(bits) })
+        (e.name_off, if signed { i128::from(bits as i32) } else { i128::from(bits) })
     };
     Some(EnumValue { name: ty.btf.str_at(name_off.get()).unwrap_or_default(), value })
 }

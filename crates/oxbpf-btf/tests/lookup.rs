@@ -1,0 +1,94 @@
+//! Finding types by name.
+
+use std::sync::Arc;
+
+use oxbpf_btf::{Btf, BtfBuilder, TypeId, text};
+use oxbpf_uapi::BtfKind;
+
+fn ids(found: impl Iterator<Item = TypeId>) -> Vec<u32> {
+    found.map(|id| id.0).collect()
+}
+
+fn sample() -> Btf {
+    text::parse(
+        "[1] INT 'int' size=4 bits_offset=0 nr_bits=32 encoding=SIGNED\n\
+         [2] STRUCT 'foo' size=4 vlen=0\n\
+         [3] TYPEDEF 'foo' type_id=2\n\
+         [4] STRUCT 'foo___v2' size=8 vlen=0\n\
+         [5] STRUCT 'foo' size=12 vlen=0\n\
+         [6] PTR '(anon)' type_id=2\n\
+         [7] STRUCT 'foo___v1___v2' size=8 vlen=0\n\
+         [8] STRUCT 'a_name_of_more_than_thirty_two_bytes_in_total' size=8 vlen=0\n\
+         [9] STRUCT 'a_name_of_more_than_thirty_two_bytes_otherwise' size=8 vlen=0\n\
+         [10] STRUCT 'exactly_thirty_two_bytes_long__x' size=8 vlen=0\n",
+    )
+    .unwrap()
+}
+
+#[test]
+fn find_gives_the_lowest_id_of_the_kind() {
+    let btf = sample();
+    let check =
+        |name, kind, expect: Option<u32>| assert_eq!(btf.find(name, kind).map(|id| id.0), expect, "{name}");
+    check("foo", BtfKind::STRUCT, Some(2));
+    check("foo", BtfKind::TYPEDEF, Some(3));
+    check("foo", BtfKind::UNION, None);
+    check("fo", BtfKind::STRUCT, None);
+    check("fooo", BtfKind::STRUCT, None);
+    check("", BtfKind::PTR, None);
+    check("int\0", BtfKind::INT, None);
+    check("a_name_of_more_than_thirty_two_bytes_in_total", BtfKind::STRUCT, Some(8));
+    check("a_name_of_more_than_thirty_two_bytes_otherwise", BtfKind::STRUCT, Some(9));
+    check("a_name_of_more_than_thirty_two_bytes", BtfKind::STRUCT, None);
+    check("exactly_thirty_two_bytes_long__x", BtfKind::STRUCT, Some(10));
+}
+
+#[test]
+fn find_all_gives_every_kind_in_order() {
+    let btf = sample();
+    assert_eq!(ids(btf.find_all("foo")), [2, 3, 5]);
+    assert_eq!(ids(btf.find_all("bar")), []);
+    assert_eq!(ids(btf.find_all("")), []);
+}
+
+#[test]
+fn find_essential_ignores_flavours_of_the_target() {
+    let btf = sample();
+    assert_eq!(ids(btf.find_essential("foo")), [2, 3, 4, 5]);
+    assert_eq!(ids(btf.find_essential("foo___v1")), [7]);
+    assert_eq!(ids(btf.find_essential("foo___v2")), []);
+    assert_eq!(ids(btf.find_essential("int")), [1]);
+}
+
+#[test]
+fn a_split_btf_looks_in_its_base_first() {
+    let base = Arc::new(sample());
+    let mut b = BtfBuilder::new_split(base.clone());
+    // Both names are strings of the base.
+    assert_eq!(b.add_struct("foo", 1).unwrap(), TypeId(11));
+    assert_eq!(b.add_struct("foo___v2", 1).unwrap(), TypeId(12));
+    assert_eq!(b.add_struct("own", 1).unwrap(), TypeId(13));
+    assert_eq!(b.add_struct("own___x", 1).unwrap(), TypeId(14));
+    let split = b.finish().unwrap();
+    assert_eq!(split.find("foo", BtfKind::STRUCT), Some(TypeId(2)));
+    assert_eq!(split.find_own("foo", BtfKind::STRUCT), Some(TypeId(11)));
+    assert_eq!(split.find("own", BtfKind::STRUCT), Some(TypeId(13)));
+    assert_eq!(ids(split.find_all("foo")), [2, 3, 5, 11]);
+    assert_eq!(ids(split.find_essential("foo")), [2, 3, 4, 5, 11, 12]);
+    assert_eq!(ids(split.find_essential("own")), [13, 14]);
+    assert_eq!(base.find("own", BtfKind::STRUCT), None);
+}
+
+#[test]
+fn every_type_of_a_large_btf_is_found_by_its_name() {
+    let mut b = BtfBuilder::new();
+    // Lengths around the block of bytes that names are hashed in, and names that differ only at their ends.
+    for i in 0..3000u32 {
+        let name = format!("{}_{i}", "name_of_a_type_".repeat(i as usize % 5));
+        b.add_struct(&name, i).unwrap();
+    }
+    let btf = b.finish().unwrap();
+    for t in btf.types() {
+        assert_eq!(btf.find(t.name(), BtfKind::STRUCT), Some(t.id()), "{}", t.name());
+    }
+}
