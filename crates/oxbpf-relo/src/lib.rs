@@ -48,3 +48,23 @@ mod value;
 pub use error::{ReloError, ReloErrorKind};
 pub use patch::POISON;
 pub use relocator::{Outcome, Relocator, Target};
+
+use oxbpf_btf::{Btf, TypeId};
+
+/// Whether a type of an object and one of a kernel are the same sort of type: kinds alike, prototypes with as many
+/// parameters of kinds alike. That is what a kernel function or variable is checked for before a program uses it.
+///
+/// # Errors
+/// The types are broken or nested too deep.
+#[doc(alias = "bpf_core_types_are_compat")]
+pub fn types_are_compat(
+    local: &Btf,
+    local_id: TypeId,
+    target: &Btf,
+    target_id: TypeId,
+) -> Result<bool, ReloErrorKind> {
+    compat::types_are_compat(local, local_id, target, target_id).map_err(|stop| match stop {
+        compat::Stop::TooDeep => ReloErrorKind::TooDeep,
+        compat::Stop::Btf(source) => ReloErrorKind::Target { target: "the kernel or the object".to_owned(), source },
+    })
+}
