@@ -22,7 +22,7 @@ fn spelling(attach_type: AttachType) -> (&'static str, BtfKind, &'static str) {
 }
 
 impl Core {
-    pub(super) fn find_attach_targets(&mut self, types: &mut KernelTypes) -> Result<()> {
+    pub(super) fn find_attach_targets(&mut self, types: &KernelTypes) -> Result<()> {
         for i in 0..self.programs.len() {
             let (Some(spec), Some(row)) = (self.spec.programs.get(i), self.programs.get(i)) else { continue };
             let is_chosen = row.attach_target.func.is_some() || row.attach_target.prog.is_some();
@@ -42,7 +42,7 @@ impl Core {
 
 fn find(
     kernel: &Kernel,
-    types: &mut KernelTypes,
+    types: &KernelTypes,
     spec: &ProgramSpec,
     chosen: &AttachTarget,
 ) -> Result<(TypeId, Option<BtfFd>)> {
@@ -63,7 +63,7 @@ fn find(
     find_in_kernel(types, spec.expected_attach_type, name)
 }
 
-fn find_in_kernel(types: &mut KernelTypes, attach_type: AttachType, name: &str) -> Result<(TypeId, Option<BtfFd>)> {
+fn find_in_kernel(types: &KernelTypes, attach_type: AttachType, name: &str) -> Result<(TypeId, Option<BtfFd>)> {
     let (module, name) = name.split_once(':').map_or((None, name), |(module, name)| (Some(module), name));
     let (prefix, kind, what) = spelling(attach_type);
     let spelled = format!("{prefix}{name}");
@@ -73,8 +73,8 @@ fn find_in_kernel(types: &mut KernelTypes, attach_type: AttachType, name: &str) 
         Some(module) => types.find_in_modules(&spelled, kind, Some(module))?,
     };
     match found {
-        Some(found) => Ok((found.id, types.module_fd(&found))),
-        None => Err(missing(&*types.vmlinux()?, module, name, prefix, kind, what)),
+        Some(found) => Ok((found.id, types.module_of(&found).map(|m| m.fd.clone()))),
+        None => Err(missing(types.vmlinux()?, module, name, prefix, kind, what)),
     }
 }
 

@@ -1,10 +1,149 @@
-//! stub
-use super::state::Core;
-use super::types::KernelTypes;
-use crate::error::Result;
+//! CO-RE: the object's instructions against the kernel's types.
+//!
+//! Relocations are made once for each piece of code, before programs are assembled of them, in the order of `.BTF.ext`.
+
+use std::sync::Arc;
+
 use oxbpf_btf::{Btf, TypeId};
-pub(super) const POISON_CORE: i32 = 195_896_080;
-pub(super) fn is_compatible(_a: &Btf, _b: TypeId, _c: &Btf, _d: TypeId) -> Result<bool> { Ok(true) }
+use oxbpf_elf::ElfObject;
+use oxbpf_object::{CodeId, CoreReloc, ExtRecords, FuncId, ProgId};
+use oxbpf_relo::{Outcome, Relocator, Target};
+use oxbpf_uapi::Insn;
+
+use super::builder::read_error;
+use super::prepare::in_object;
+use super::state::{Core, FailedCore};
+use super::types::KernelTypes;
+use crate::error::{At, Error, Frame, Result};
+
+/// A relocation and where it is: the order of its section in `.BTF.ext`, then its index there.
+struct Site {
+    section: usize,
+    relo: CoreReloc,
+}
+
 impl Core {
-    pub(super) fn relocate_core(&mut self, _types: &mut KernelTypes) -> Result<()> { Ok(()) }
+    /// Relocates all code that may be loaded. What nothing in the kernel matches becomes an instruction that the verifier
+    /// rejects if it is reached.
+    pub(super) fn relocate_core(&mut self, types: &KernelTypes) -> Result<()> {
+        let sites = self.core_sites()?;
+        let Some(local) = self.spec.btf.clone().filter(|_| !sites.is_empty()) else { return Ok(()) };
+        let (relocated, failed) = match self.custom_target()? {
+            Some(target) => {
+                let targets = vec![Target { name: "custom BTF", btf: &target }];
+                self.relocate_sites(&sites, &mut Relocator::new(&local, targets))?
+            }
+            None => {
+                let targets = vec![Target { name: "vmlinux", btf: types.vmlinux()? }];
+                let modules = || match types.modules() {
+                    Ok(modules) => modules.iter().map(|m| Target { name: &m.name, btf: &m.btf }).collect(),
+                    Err(e) => {
+                        log::warn!("types of modules are not searched: {e}");
+                        Vec::new()
+                    }
+                };
+                self.relocate_sites(&sites, &mut Relocator::new(&local, targets).with_modules(modules))?
+            }
+        };
+        self.failed_core = failed;
+        for (id, insns) in relocated {
+            let code = match id {
+                CodeId::Prog(ProgId(i)) => self.spec.programs.get_mut(i as usize).map(|p| &mut p.code),
+                CodeId::Func(FuncId(i)) => self.spec.functions.get_mut(i as usize).map(|f| &mut f.code),
+            };
+            if let Some(code) = code {
+                code.insns = insns;
+            }
+        }
+        Ok(())
+    }
+
+    /// The relocations of programs that will be loaded, and of functions.
+    fn core_sites(&self) -> Result<Vec<Site>> {
+        let (Some(btf), Some(ext)) = (&self.spec.btf, &self.spec.btf_ext) else { return Ok(Vec::new()) };
+        let progs = (0..).zip(&self.spec.programs).zip(&self.programs).filter(|(_, row)| row.autoload);
+        let progs = progs.map(|((i, p), _)| (CodeId::Prog(ProgId(i)), &p.code));
+        let funcs = (0..).zip(&self.spec.functions).map(|(i, f)| (CodeId::Func(FuncId(i)), &f.code));
+        let codes: Vec<_> = progs.chain(funcs).filter(|(_, c)| !c.core_relocs.is_empty()).collect();
+        if codes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let groups = ext.core_relos(btf).map_err(|e| Error::invalid_object("").with_errno(e.errno()).with_source(e));
+        let groups = groups.at(|| Frame::Section(".BTF.ext".into()))?;
+        let mut sites = Vec::new();
+        for (id, code) in codes {
+            let section = groups.iter().position(|g| g.name == code.section).unwrap_or(groups.len());
+            let relos = code.core_relocs.iter().map(|r| CoreReloc { insn: r.insn, code: id, record: r.record });
+            sites.extend(relos.map(|relo| Site { section, relo }));
+        }
+        sites.sort_by_key(|s| (s.section, s.relo.record));
+        Ok(sites)
+    }
+
+    fn relocate_sites(&self, sites: &[Site], relocator: &mut Relocator<'_>) -> Result<(Pieces, Vec<FailedCore>)> {
+        let records = in_object(ExtRecords::new(&self.spec))?;
+        let mut pieces = Pieces::new();
+        let mut failed = Vec::new();
+        for Site { relo, .. } in sites {
+            let Some(record) = records.core_relo(relo) else { continue };
+            // There are few pieces, and neighbours are mostly in the same one.
+            let known = pieces.iter().rposition(|(id, _)| *id == relo.code);
+            let at = known.unwrap_or_else(|| {
+                let insns = self.spec.code(relo.code).map(|c| c.insns.clone()).unwrap_or_default();
+                pieces.push((relo.code, insns));
+                pieces.len() - 1
+            });
+            let Some((_, insns)) = pieces.get_mut(at) else { continue };
+            let outcome = relocator.relocate(insns, relo.insn as usize, record).map_err(|e| {
+                let frame = Frame::CoreRelo { index: relo.record, insn: relo.insn, spec: e.spec.clone() };
+                let error = Error::invalid_object(e.kind.to_string()).with_errno(e.errno()).at(frame);
+                self.code_frame(relo.code).into_iter().fold(error, Error::at)
+            })?;
+            if outcome == Outcome::Poisoned {
+                let spec = relocator.explain(record);
+                log::debug!("instruction {} of {:?}: {spec}", relo.insn, relo.code);
+                failed.push(FailedCore { code: relo.code, insn: relo.insn, spec });
+            }
+        }
+        Ok((pieces, failed))
+    }
+
+    fn code_frame(&self, id: CodeId) -> Option<Frame> {
+        match id {
+            CodeId::Prog(id) => Some(self.program_frame(id)),
+            CodeId::Func(_) => {
+                let code = self.spec.code(id)?;
+                Some(Frame::Program { name: code.name.clone(), section: code.section.clone() })
+            }
+        }
+    }
+
+    /// Types that the caller gave in place of the running kernel's.
+    fn custom_target(&self) -> Result<Option<Arc<Btf>>> {
+        if let Some(btf) = &self.options.target_btf {
+            return Ok(Some(btf.clone()));
+        }
+        let Some(path) = &self.options.btf_custom_path else { return Ok(None) };
+        let read = || -> Result<Btf> {
+            let bytes = std::fs::read(path).map_err(|e| read_error(&e))?;
+            let bytes = oxbpf_btf::Bytes::from(bytes);
+            let name = path.to_string_lossy();
+            let section = ElfObject::parse(&bytes, &name).ok().and_then(|elf| {
+                let range = elf.section_by_name(".BTF")?.range.clone();
+                bytes.slice(range)
+            });
+            let btf = section.unwrap_or(bytes);
+            Btf::parse(btf).map_err(|e| Error::invalid_input("").with_errno(e.errno()).with_source(e))
+        };
+        read().at(|| Frame::Path(path.clone())).map(|btf| Some(Arc::new(btf)))
+    }
+}
+
+/// Relocated instructions of each piece of code.
+type Pieces = Vec<(CodeId, Vec<Insn>)>;
+
+/// Whether a type of the object and one of the kernel are the same sort of type.
+pub(super) fn is_compatible(local: &Btf, local_id: TypeId, target: &Btf, target_id: TypeId) -> Result<bool> {
+    oxbpf_relo::types_are_compat(local, local_id, target, target_id)
+        .map_err(|e| Error::invalid_object("").with_source(e))
 }

@@ -39,7 +39,7 @@ pub(super) enum Resolved {
 
 impl Core {
     /// Resolves all externs, in the order of the spec.
-    pub(super) fn resolve_externs(&mut self, types: &mut KernelTypes) -> Result<Vec<Resolved>> {
+    pub(super) fn resolve_externs(&mut self, types: &KernelTypes) -> Result<Vec<Resolved>> {
         let externs = self.spec.externs.clone();
         let mut resolved = vec![Resolved::Missing; externs.len()];
         self.resolve_kconfig(&externs, &mut resolved)?;
@@ -124,21 +124,19 @@ impl Core {
         number.map_err(|_| Error::kernel(Errno::EINVAL).at(Frame::Target("kernel version".into())))
     }
 
-    fn resolve_variable(&mut self, types: &mut KernelTypes, spec: &ExternSpec, local: TypeId) -> Result<Resolved> {
+    fn resolve_variable(&mut self, types: &KernelTypes, spec: &ExternSpec, local: TypeId) -> Result<Resolved> {
         let Some(found) = types.find(&spec.name, BtfKind::VAR)? else { return Ok(Resolved::Missing) };
-        let vmlinux = types.vmlinux()?;
-        let btf = btf_of(types, &vmlinux, &found);
+        let btf = types.btf_of(&found)?;
         let kernel_type = btf.get(found.id).and_then(|var| btf.resolve(var.type_id()));
         let kernel_type = kernel_type.map_err(|e| Error::kernel(e.errno()).with_source(e))?;
         self.check_type(spec, local, btf, kernel_type, "variable")?;
-        Ok(self.keep(types, &found, false)?)
+        self.keep(types, &found, false)
     }
 
-    fn resolve_function(&mut self, types: &mut KernelTypes, spec: &ExternSpec, local: TypeId) -> Result<Resolved> {
+    fn resolve_function(&mut self, types: &KernelTypes, spec: &ExternSpec, local: TypeId) -> Result<Resolved> {
         let name = essential_name(&spec.name);
         let Some(found) = types.find(name, BtfKind::FUNC)? else { return Ok(Resolved::Missing) };
-        let vmlinux = types.vmlinux()?;
-        let btf = btf_of(types, &vmlinux, &found);
+        let btf = types.btf_of(&found)?;
         let proto = btf.get(found.id).map_err(|e| Error::kernel(e.errno()).with_source(e))?.type_id();
         match self.check_type(spec, local, btf, proto, "function") {
             Ok(()) => self.keep(types, &found, true),
@@ -159,7 +157,7 @@ impl Core {
 
     /// Keeps the BTF of the module in which something was found, and says how instructions refer to it.
     fn keep(&mut self, types: &KernelTypes, found: &Found, is_call: bool) -> Result<Resolved> {
-        let Some(fd) = types.module_fd(found) else {
+        let Some(fd) = types.module_of(found).map(|m| m.fd.clone()) else {
             return Ok(Resolved::Btf { id: found.id, fd: 0, fd_index: 0 });
         };
         let number = fd.number();
@@ -181,10 +179,6 @@ impl Core {
         }
         Ok(Resolved::Btf { id: found.id, fd: number, fd_index })
     }
-}
-
-fn btf_of<'t>(types: &'t KernelTypes, vmlinux: &'t Btf, found: &Found) -> &'t Btf {
-    found.module.and_then(|i| types.read_modules().get(i)).map_or(vmlinux, |m| &m.btf)
 }
 
 /// Takes the values of wanted options out of a configuration text; the first text that has one wins.

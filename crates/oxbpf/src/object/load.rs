@@ -131,10 +131,10 @@ impl Core {
         };
         if how.has_btf {
             request.prog_btf = self.btf_fd.as_ref();
-            request.func_info = &row.func_info;
-            request.func_info_rec_size = row.func_info_rec_size;
-            request.line_info = &row.line_info;
-            request.line_info_rec_size = row.line_info_rec_size;
+            request.func_info = &row.info.func_info;
+            request.func_info_rec_size = row.info.func_info_rec_size;
+            request.line_info = &row.info.line_info;
+            request.line_info_rec_size = row.info.line_info_rec_size;
         }
         let (result, request) = self.kernel.prog_load(request);
         let log = request.log.map(|l| Log { text: l.text(), true_size: l.true_size as usize }).unwrap_or_default();
@@ -152,7 +152,7 @@ impl Core {
         if is_optional && !self.features.has(Feature::ExpAttachType) {
             (how.attach_type, changed) = (AttachType::default(), true);
         }
-        let has_records = !row.func_info.is_empty() || !row.line_info.is_empty();
+        let has_records = !row.info.func_info.is_empty() || !row.info.line_info.is_empty();
         if how.has_btf && has_records && !self.features.has(Feature::BtfFunc) {
             (how.has_btf, changed) = (false, true);
         }

@@ -5,7 +5,7 @@
 
 use oxbpf_object::ProgId;
 
-use super::core_relo::POISON_CORE;
+use oxbpf_relo::POISON;
 use super::relocate::{POISON_KFUNC, POISON_MAP};
 use super::state::Core;
 
@@ -46,7 +46,7 @@ fn poisoned_call(log: &str) -> Option<(&str, i32)> {
 /// What is missing, for the trace and as a sentence.
 fn reason(core: &Core, id: ProgId, insn: u32, number: i32) -> Option<(&'static str, String)> {
     let index = |base: i32| number.checked_sub(base).and_then(|n| usize::try_from(n).ok());
-    if number == POISON_CORE {
+    if number == POISON {
         let (_, row) = core.program(id)?;
         let piece = row.pieces.iter().find(|p| (p.insn_off..p.insn_off + p.len).contains(&insn))?;
         let failed = core.failed_core.iter().find(|f| f.code == piece.id && f.insn == insn - piece.insn_off)?;

@@ -5,7 +5,6 @@ use std::path::Path;
 use oxbpf_kernel::{Handle, Kernel};
 use oxbpf_uapi::{Cmd, Errno};
 
-use super::builder::read_error;
 use super::state::Core;
 use crate::error::{At, Error, Frame, Result};
 
@@ -20,11 +19,8 @@ pub(crate) fn pin(kernel: &Kernel, path: &Path, object: &Handle) -> Result<()> {
 }
 
 /// Removes a name.
-fn unpin(path: &Path) -> Result<()> {
-    std::fs::remove_file(path)
-        .map_err(|e| read_error(&e))
-        .at(|| Frame::Path(path.to_owned()))
-        .at(|| Frame::Step("unpin"))
+fn unpin(kernel: &Kernel, path: &Path) -> Result<()> {
+    kernel.unpin(path).at(|| Frame::Path(path.to_owned())).at(|| Frame::Step("unpin"))
 }
 
 impl Core {
@@ -64,7 +60,7 @@ impl Core {
     fn unpin_map(&mut self, i: usize) -> Result<()> {
         let Some(row) = self.maps.get_mut(i).filter(|r| r.is_pinned) else { return Ok(()) };
         let Some(path) = &row.pin_path else { return Ok(()) };
-        unpin(path)?;
+        unpin(&self.kernel, path)?;
         row.is_pinned = false;
         Ok(())
     }
@@ -115,7 +111,7 @@ impl Core {
     pub(super) fn undo_pins(&mut self) {
         for row in self.maps.iter_mut().filter(|r| r.is_pinned_by_load) {
             if let Some(path) = &row.pin_path {
-                unpin(path).unwrap_or_else(|e| log::warn!("{e}"));
+                unpin(&self.kernel, path).unwrap_or_else(|e| log::warn!("{e}"));
             }
             (row.is_pinned, row.is_pinned_by_load) = (false, false);
         }

@@ -4,13 +4,13 @@
 //! the maps' numbers, and programs of BTF-based types the id of what they attach to. The kernel's own BTF is read
 //! only if one of these needs it.
 
-use oxbpf_object::{ExternKind, MapOrigin, RelocTarget};
+use oxbpf_object::{MapOrigin, RelocTarget};
 use oxbpf_uapi::{Errno, MapType};
 
 use super::create::not_built;
 use super::state::{Core, State};
 use super::types::KernelTypes;
-use crate::error::{At, Error, Frame, Result};
+use crate::error::{Error, Frame, Result};
 
 impl Core {
     pub(crate) fn prepare(&mut self) -> Result<()> {
@@ -25,13 +25,13 @@ impl Core {
 
     fn prepare_steps(&mut self) -> Result<()> {
         self.check_loadable()?;
-        let mut types = KernelTypes::new(&self.kernel);
-        let externs = self.resolve_externs(&mut types)?;
-        self.relocate_core(&mut types)?;
+        let types = KernelTypes::new(&self.kernel);
+        let externs = self.resolve_externs(&types)?;
+        self.relocate_core(&types)?;
         self.load_btf()?;
         self.create_maps()?;
         self.relocate_programs(&externs)?;
-        self.find_attach_targets(&mut types)
+        self.find_attach_targets(&types)
     }
 
     /// Refuses what can't be loaded, before anything is created.
@@ -71,11 +71,6 @@ impl Core {
         self.fd_array.clear();
         self.module_fds.clear();
     }
-
-    /// Whether any extern has a type in the kernel.
-    pub(super) fn has_typed_externs(&self) -> bool {
-        self.spec.externs.iter().any(|e| matches!(e.kind, ExternKind::KsymVar { .. } | ExternKind::Kfunc { .. }))
-    }
 }
 
 fn program_frame(spec: &oxbpf_object::ProgramSpec) -> Frame {
@@ -85,9 +80,4 @@ fn program_frame(spec: &oxbpf_object::ProgramSpec) -> Frame {
 /// An error of the object's own contents, found late.
 pub(super) fn in_object<T>(result: Result<T, oxbpf_object::ObjectError>) -> Result<T> {
     result.map_err(|e| Error::invalid_object("").with_errno(e.errno()).with_source(e))
-}
-
-/// An error in the object's BTF, found late.
-pub(super) fn in_btf<T>(result: Result<T, oxbpf_btf::BtfError>) -> Result<T> {
-    result.map_err(|e| Error::invalid_object("").with_errno(e.errno()).with_source(e)).at(|| Frame::Section(".BTF".into()))
 }

@@ -1,14 +1,13 @@
 //! Final instructions: programs with their functions, with maps, externs and debug records filled in.
 
-use oxbpf_btf::InfoSec;
-use oxbpf_object::{CodeId, ExternId, MapId, MapOrigin, ProgId, ProgramCode, Reloc, RelocTarget, assemble};
+use oxbpf_object::{CodeId, ExtInfo, ExtRecords, ExternId, MapId, MapOrigin, ProgId, ProgramCode, Reloc, RelocTarget, assemble};
 use oxbpf_uapi::Insn;
 use oxbpf_uapi::insn::{
     BPF_CALL, BPF_JMP, BPF_PSEUDO_BTF_ID, BPF_PSEUDO_KFUNC_CALL, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE,
 };
 
 use super::externs::Resolved;
-use super::prepare::{in_btf, in_object};
+use super::prepare::in_object;
 use super::state::Core;
 use crate::error::{At, Error, Frame, Result};
 
@@ -17,8 +16,13 @@ pub(super) const POISON_MAP: i32 = 2_001_000_000;
 /// Calls of these helpers stand for kernel functions that are not there: base plus extern index.
 pub(super) const POISON_KFUNC: i32 = 2_002_000_000;
 
-/// Bytes of an instruction in a section.
-const INSN_LEN: u32 = 8;
+/// A program in its final form.
+struct Relocated {
+    code: ProgramCode,
+    info: ExtInfo,
+    /// Data maps whose addresses the instructions have.
+    used_maps: Vec<MapId>,
+}
 
 /// A call that the verifier rejects if it is reached, by a number that tells why.
 fn poison(number: i32) -> Insn {
@@ -28,40 +32,35 @@ fn poison(number: i32) -> Insn {
 impl Core {
     /// Gives every program that is to be loaded its final instructions.
     pub(super) fn relocate_programs(&mut self, externs: &[Resolved]) -> Result<()> {
-        let (ext, btf) = (self.spec.btf_ext.clone(), self.spec.btf.clone());
-        let (mut funcs, mut lines) = (Vec::new(), Vec::new());
-        if let (Some(ext), Some(btf)) = (&ext, &btf) {
-            funcs = in_btf(ext.func_infos(btf))?;
-            lines = in_btf(ext.line_infos(btf))?;
-        }
-        for i in 0..self.programs.len() {
-            let id = ProgId(i as u32);
-            if !self.programs.get(i).is_some_and(|r| r.autoload) {
-                continue;
-            }
-            let frame = || self.program_frame(id);
-            let mut code = in_object(assemble(&self.spec, id)).at(frame)?;
-            let mut used_maps = Vec::new();
-            for (index, reloc) in (0..).zip(core::mem::take(&mut code.relocs)) {
-                let symbol = || self.symbol_of(&reloc.target);
-                self.apply(&mut code.insns, &reloc, externs, &mut used_maps)
-                    .at(|| Frame::Insn(reloc.insn))
-                    .at(|| Frame::Reloc { index, symbol: symbol() })
-                    .at(frame)?;
-            }
-            used_maps.sort_unstable();
-            used_maps.dedup();
-            let func_info = self.records(&code, &funcs);
-            let line_info = self.records(&code, &lines);
-            let sizes = self.spec.btf_ext.as_ref().map_or([0; 3], |ext| ext.record_sizes());
-            let Some(row) = self.programs.get_mut(i) else { continue };
+        let wanted: Vec<_> = (0..).map(ProgId).zip(&self.programs).filter(|(_, r)| r.autoload).map(|(id, _)| id).collect();
+        let records = in_object(ExtRecords::new(&self.spec))?;
+        let done: Vec<_> = wanted
+            .iter()
+            .map(|id| self.relocate_program(*id, &records, externs).at(|| self.program_frame(*id)))
+            .collect::<Result<_>>()?;
+        for (id, relocated) in wanted.into_iter().zip(done) {
+            let Some(row) = self.programs.get_mut(id.0 as usize) else { continue };
+            let Relocated { code, info, used_maps } = relocated;
             row.insns = code.insns;
             row.pieces = code.funcs;
+            row.info = info;
             row.used_maps = used_maps;
-            (row.func_info, row.func_info_rec_size) = (func_info, sizes[0]);
-            (row.line_info, row.line_info_rec_size) = (line_info, sizes[1]);
         }
         Ok(())
+    }
+
+    fn relocate_program(&self, id: ProgId, records: &ExtRecords<'_>, externs: &[Resolved]) -> Result<Relocated> {
+        let mut code = in_object(assemble(&self.spec, id))?;
+        let mut used_maps = Vec::new();
+        for (index, reloc) in (0..).zip(core::mem::take(&mut code.relocs)) {
+            self.apply(&mut code.insns, &reloc, externs, &mut used_maps)
+                .at(|| Frame::Insn(reloc.insn))
+                .at(|| Frame::Reloc { index, symbol: self.symbol_of(&reloc.target) })?;
+        }
+        used_maps.sort_unstable();
+        used_maps.dedup();
+        let info = in_object(records.ext_info(&code))?;
+        Ok(Relocated { code, info, used_maps })
     }
 
     fn apply(
@@ -139,24 +138,6 @@ impl Core {
             RelocTarget::JumpTable { .. } => Some(".jumptables".to_owned()),
         };
         found.unwrap_or_default()
-    }
-
-    /// The records of a program's pieces, one after the other. None at all if a piece has none: the kernel wants all or nothing.
-    fn records<T>(&self, code: &ProgramCode, sections: &[InfoSec<'_, T>]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for piece in &code.funcs {
-            let Some(source) = self.spec.code(piece.id) else { return Vec::new() };
-            let start = source.sec_insn_off.saturating_mul(INSN_LEN);
-            let range = start..start.saturating_add(piece.len.saturating_mul(INSN_LEN));
-            let before = out.len();
-            for section in sections.iter().filter(|s| s.name == source.section) {
-                out.extend(section.for_program(range.clone(), piece.insn_off));
-            }
-            if out.len() == before {
-                return Vec::new();
-            }
-        }
-        out
     }
 }
 

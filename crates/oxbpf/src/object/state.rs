@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use oxbpf_btf::{Btf, TypeId};
 use oxbpf_kernel::{BtfFd, Handle, Kernel, MapFd, Mapping, ProgFd};
-use oxbpf_object::{CodeId, MapId, MapSpec, ObjectSpec, Piece, ProgId, ProgramSpec};
+use oxbpf_object::{CodeId, ExtInfo, MapId, MapSpec, ObjectSpec, Piece, ProgId, ProgramSpec};
 use oxbpf_uapi::Insn;
 
 use crate::error::{Error, Frame, Result, nearest};
@@ -90,10 +90,8 @@ pub(crate) struct ProgRow {
     pub(crate) pieces: Vec<Piece>,
     /// Data maps whose addresses the instructions have, ascending.
     pub(crate) used_maps: Vec<MapId>,
-    pub(crate) func_info: Vec<u8>,
-    pub(crate) func_info_rec_size: u32,
-    pub(crate) line_info: Vec<u8>,
-    pub(crate) line_info_rec_size: u32,
+    /// Function and line records.
+    pub(crate) info: ExtInfo,
     pub(crate) fd: Option<ProgFd>,
 }
 

@@ -1,5 +1,6 @@
 //! Types of the running kernel and its modules, read when they are first needed.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use oxbpf_btf::{Btf, Bytes, TypeId};
@@ -30,20 +31,20 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct KernelTypes {
     kernel: Kernel,
-    vmlinux: Option<Arc<Btf>>,
-    modules: Option<Vec<Module>>,
+    vmlinux: OnceCell<Arc<Btf>>,
+    modules: OnceCell<Vec<Module>>,
 }
 
 impl KernelTypes {
     pub(super) fn new(kernel: &Kernel) -> Self {
-        Self { kernel: kernel.clone(), vmlinux: None, modules: None }
+        Self { kernel: kernel.clone(), vmlinux: OnceCell::new(), modules: OnceCell::new() }
     }
 
     /// Types of the kernel itself.
     #[doc(alias = "btf__load_vmlinux_btf")]
-    pub(super) fn vmlinux(&mut self) -> Result<Arc<Btf>> {
-        if let Some(btf) = &self.vmlinux {
-            return Ok(btf.clone());
+    pub(super) fn vmlinux(&self) -> Result<&Arc<Btf>> {
+        if let Some(btf) = self.vmlinux.get() {
+            return Ok(btf);
         }
         let blob = match self.kernel.fact(Fact::VmlinuxBtf) {
             Err(Errno::ENOENT) => {
@@ -56,30 +57,23 @@ impl KernelTypes {
         let btf = Btf::parse(Bytes::from_owner(blob.into_owner()))
             .map_err(|e| Error::kernel(e.errno()).with_source(e))
             .at(|| Frame::Target("BTF of the kernel".into()))?;
-        let btf = Arc::new(btf);
         log::debug!("the kernel has {} types", btf.type_count());
-        self.vmlinux = Some(btf.clone());
-        Ok(btf)
+        Ok(self.vmlinux.get_or_init(|| Arc::new(btf)))
     }
 
     /// Types of the modules, in the order in which they were loaded. A caller that may not list them sees none.
-    pub(super) fn modules(&mut self) -> Result<&[Module]> {
-        if self.modules.is_none() {
-            let base = self.vmlinux()?;
-            let modules = read_modules(&self.kernel, &base).at(|| Frame::Target("BTF of modules".into()))?;
-            log::debug!("{} modules have types", modules.len());
-            self.modules = Some(modules);
+    pub(super) fn modules(&self) -> Result<&[Module]> {
+        if let Some(modules) = self.modules.get() {
+            return Ok(modules);
         }
-        Ok(self.modules.as_deref().unwrap_or_default())
-    }
-
-    /// The modules that were read already.
-    pub(super) fn read_modules(&self) -> &[Module] {
-        self.modules.as_deref().unwrap_or_default()
+        let base = self.vmlinux()?;
+        let modules = read_modules(&self.kernel, base).at(|| Frame::Target("BTF of modules".into()))?;
+        log::debug!("{} modules have types", modules.len());
+        Ok(self.modules.get_or_init(|| modules))
     }
 
     /// A type by name: in the kernel, then in each module's own types.
-    pub(super) fn find(&mut self, name: &str, kind: BtfKind) -> Result<Option<Found>> {
+    pub(super) fn find(&self, name: &str, kind: BtfKind) -> Result<Option<Found>> {
         if let Some(id) = self.vmlinux()?.find(name, kind) {
             return Ok(Some(Found { id, module: None }));
         }
@@ -87,15 +81,23 @@ impl KernelTypes {
     }
 
     /// A type by name in the modules, or in the one called `only`.
-    pub(super) fn find_in_modules(&mut self, name: &str, kind: BtfKind, only: Option<&str>) -> Result<Option<Found>> {
+    pub(super) fn find_in_modules(&self, name: &str, kind: BtfKind, only: Option<&str>) -> Result<Option<Found>> {
         let modules = self.modules()?.iter().enumerate();
         let mut wanted = modules.filter(|(_, m)| only.is_none_or(|only| m.name == only));
         Ok(wanted.find_map(|(i, m)| Some(Found { id: m.btf.find_own(name, kind)?, module: Some(i) })))
     }
 
-    /// The BTF of the module in which a type was found.
-    pub(super) fn module_fd(&self, found: &Found) -> Option<BtfFd> {
-        Some(self.read_modules().get(found.module?)?.fd.clone())
+    /// The BTF in which a type was found.
+    pub(super) fn btf_of(&self, found: &Found) -> Result<&Btf> {
+        match self.module_of(found) {
+            Some(module) => Ok(&module.btf),
+            None => Ok(self.vmlinux()?),
+        }
+    }
+
+    /// The module in which a type was found.
+    pub(super) fn module_of(&self, found: &Found) -> Option<&Module> {
+        self.modules.get()?.get(found.module?)
     }
 }
 
