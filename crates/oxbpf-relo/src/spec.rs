@@ -183,7 +183,10 @@ fn kind_word(t: &TypeRef<'_>) -> &'static str {
 /// Shows an access as libbpf does: `<byte_off> [7] struct task_struct.signal (0:3 @ offset 8)`.
 impl fmt::Display for Spec<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{}> ", self.kind)?;
+        match self.kind.short_name() {
+            Some(name) => write!(f, "<{name}> ")?,
+            None => write!(f, "<kind {}> ", self.kind.0)?,
+        }
         self.fmt_path(f)
     }
 }
