@@ -1,0 +1,1 @@
+//! Checks that a BPF program is well formed before it runs.
