@@ -4,16 +4,10 @@
 //! (`data_tail`), and a power of two of data pages. Positions only grow; the low bits are the place in the data. A
 //! record is an 8-byte header with its length, a multiple of 8, and a body; it may wrap around the end of the data.
 //!
-//! # Safety
-//!
-//! A sample is lent as `&[u8]` only where [`Mapping::lend_records`] holds and the record does not wrap, between an
-//! `Acquire` load of `data_head` that is past it and the `Release` store of `data_tail` that passes it: the kernel
-//! writes only between the two positions' complement. Elsewhere it is copied by atomics. The pointer is into the mapping that
-//! the consumer holds, and each record is checked against the positions and the data's size.
-#![allow(unsafe_code)]
+//! Records are copied out: a copy of 64 bytes is little beside the system call or interrupt that wrote them.
+//! [`RingConsumer`](crate::RingConsumer) lends.
 
 use core::ops::ControlFlow;
-use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use oxbpf_uapi::Errno;
@@ -153,9 +147,6 @@ impl PerfRingConsumer {
     ) -> Result<ControlFlow<()>, Errno> {
         let start = self.offset(at);
         let first = len.min(self.data.len() - start);
-        if first == len && self.data.lends_records {
-            return Ok(f(parse(lent(&self.data, start, len)?)));
-        }
         self.scratch.resize(len, 0);
         let (before_end, wrapped) = self.scratch.split_at_mut(first);
         self.data.read(start, before_end)?;
@@ -182,16 +173,6 @@ fn parse(record: &[u8]) -> PerfRecord<'_> {
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes)
-}
-
-/// `len` bytes of data at `start`, part of a record that the kernel has finished and the reader has not given back.
-fn lent(data: &Mapping, start: usize, len: usize) -> Result<&[u8], Errno> {
-    data.check_range(start, len)?;
-    // SAFETY: `start <= data.len()`, so the pointer stays inside the mapping.
-    let p: NonNull<u8> = unsafe { data.ptr.add(start) };
-    // SAFETY: `p` has `len` bytes inside the mapping. `lends_records` promises that nobody writes them until `data_tail`
-    // passes, which `drain` stores only after the closure that borrows them has returned.
-    Ok(unsafe { core::slice::from_raw_parts(p.as_ptr(), len) })
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@
 
 use core::ops::ControlFlow;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use oxbpf_uapi::Errno;
 
@@ -36,7 +36,7 @@ pub const BPF_RINGBUF_HDR_SZ: u64 = 8;
 #[derive(Clone, Copy, Debug)]
 pub struct RingSample<'a>(pub &'a [u8]);
 
-/// The consuming side of one BPF ring buffer.
+/// The consuming side of one BPF ring buffer. A ring has one consumer: a second one would end the first one's loans.
 #[derive(Debug)]
 pub struct RingConsumer {
     consumer: Mapping,
@@ -44,8 +44,12 @@ pub struct RingConsumer {
     data: Mapping,
     mask: u64,
     scratch: Vec<u8>,
+    overwrites: bool,
     corrupt: bool,
 }
+
+/// Where the producer's page has the end of the newest record that was overwritten (Linux 6.19).
+const OVERWRITE_POS: usize = 16;
 
 impl RingConsumer {
     /// Maps the ring of `map`, a ring buffer map whose `max_entries` is `size`.
@@ -72,7 +76,26 @@ impl RingConsumer {
             return Err(Errno::EINVAL);
         }
         let data = producer.part(header, size * 2)?;
-        Ok(Self { consumer, producer, data, mask: size as u64 - 1, scratch: Vec::new(), corrupt: false })
+        Ok(Self {
+            consumer,
+            producer,
+            data,
+            mask: size as u64 - 1,
+            scratch: Vec::new(),
+            overwrites: false,
+            corrupt: false,
+        })
+    }
+
+    /// Reads a ring of a map with `BPF_F_RB_OVERWRITE` (Linux 6.19), whose producers write over the oldest records when it is
+    /// full: samples are copied out, and one that was overwritten meanwhile is dropped.
+    ///
+    /// # Errors
+    /// `EINVAL` if the producer's page is too short.
+    pub fn overwrites(mut self) -> Result<Self, Errno> {
+        self.producer.load_u64(OVERWRITE_POS, Ordering::Relaxed)?;
+        self.overwrites = true;
+        Ok(self)
     }
 
     /// Bytes of data that the ring holds.
@@ -115,6 +138,9 @@ impl RingConsumer {
         let mut samples = 0;
         loop {
             let end = self.producer_pos();
+            if self.overwrites {
+                at = at.max(self.overwritten());
+            }
             if at >= end {
                 return samples;
             }
@@ -125,6 +151,10 @@ impl RingConsumer {
                 }
                 let len = header & !BPF_RINGBUF_DISCARD_BIT;
                 let next = at + (u64::from(len) + BPF_RINGBUF_HDR_SZ).next_multiple_of(8);
+                if self.overwrites && self.overwritten() > at {
+                    // The header may already be somebody else's bytes.
+                    break;
+                }
                 if next > end || next - at > self.mask + 1 {
                     log::warn!(
                         "ring buffer: a record of {len} bytes at {at} reaches past the producer at {end}"
@@ -134,7 +164,7 @@ impl RingConsumer {
                 }
                 let mut flow = ControlFlow::Continue(());
                 if header & BPF_RINGBUF_DISCARD_BIT == 0 {
-                    flow = if self.data.lends_records {
+                    flow = if self.data.lends_records && !self.overwrites {
                         f(lent(&self.data, at, self.mask, len))
                     } else {
                         self.scratch.resize(len as usize, 0);
@@ -142,6 +172,9 @@ impl RingConsumer {
                         // In range: the record was checked against the ring's size above.
                         let copied = self.data.read(offset, &mut self.scratch);
                         debug_assert_eq!(copied, Ok(()));
+                        if self.overwrites && self.overwritten() > at {
+                            break;
+                        }
                         f(&self.scratch)
                     };
                     samples += 1;
@@ -156,6 +189,15 @@ impl RingConsumer {
                 }
             }
         }
+    }
+
+    /// The position before which records are overwritten, or about to be. A copy that was made before this call is whole if its
+    /// position is not below the answer.
+    fn overwritten(&self) -> u64 {
+        // Pairs with the release store of `producer_pos` that follows the store of `overwrite_pos` in
+        // `__bpf_ringbuf_reserve`: whoever wrote over what was copied had moved this position first.
+        fence(Ordering::Acquire);
+        self.producer.load_u64(OVERWRITE_POS, Ordering::Acquire).unwrap_or(u64::MAX)
     }
 
     /// The first word of the record at position `at`.
@@ -185,4 +227,151 @@ fn lent(data: &Mapping, at: u64, mask: u64, len: u32) -> &[u8] {
     // SAFETY: `p` has `len` bytes inside the mapping. `lends_records` promises that nobody writes them until the
     // consumer position passes, which `drain` does only after the closure that borrows them has returned.
     unsafe { core::slice::from_raw_parts(p.as_ptr(), len as usize) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: usize = 64;
+
+    /// The producing side, over memory where the test keeps both views of the data equal.
+    struct Producer {
+        page: usize,
+        memory: Mapping,
+        at: u64,
+    }
+
+    impl Producer {
+        /// A ring whose both positions are `start`.
+        fn new(start: u64) -> (Self, RingConsumer) {
+            let page = rustix::param::page_size();
+            let memory = Mapping::anonymous(page * 3).expect("memory");
+            let consumer = memory.part(0, page).expect("a page");
+            let producer = memory.part(page, page + SIZE * 2).expect("a page and the data");
+            memory.store_u64(0, start, Ordering::Relaxed).expect("in range");
+            memory.store_u64(page, start, Ordering::Relaxed).expect("in range");
+            let ring = RingConsumer::new(consumer, producer, SIZE).expect("a ring");
+            (Self { page, memory, at: start }, ring)
+        }
+
+        fn put(&self, at: u64, bytes: &[u8]) {
+            for (i, byte) in bytes.iter().enumerate() {
+                let offset = (at as usize + i) % SIZE;
+                for copy in [0, SIZE] {
+                    self.memory.write(self.page * 2 + copy + offset, &[*byte]).expect("in range");
+                }
+            }
+        }
+
+        /// Adds a record and answers with its position.
+        fn record(&mut self, bits: u32, sample: &[u8]) -> u64 {
+            let at = self.at;
+            self.put(at, &(sample.len() as u32 | bits).to_ne_bytes());
+            self.put(at + 8, sample);
+            self.at = (at + 8 + sample.len() as u64).next_multiple_of(8);
+            self.memory.store_u64(self.page, self.at, Ordering::Release).expect("in range");
+            at
+        }
+    }
+
+    fn drained(ring: &mut RingConsumer, max: usize) -> Vec<Vec<u8>> {
+        let mut samples = Vec::new();
+        let count = ring.drain(max, &mut |sample| {
+            samples.push(sample.to_vec());
+            ControlFlow::Continue(())
+        });
+        assert_eq!(count, samples.len());
+        samples
+    }
+
+    #[test]
+    fn samples_come_whole_and_in_order_wherever_they_wrap() {
+        for start in (0..SIZE as u64 * 2).step_by(8) {
+            let (mut producer, mut ring) = Producer::new(start);
+            producer.record(0, b"first");
+            producer.record(0, b"the second one");
+            assert_eq!(ring.avail(), 16 + 24);
+            assert_eq!(drained(&mut ring, 9), [&b"first"[..], b"the second one"]);
+            assert_eq!((ring.avail(), ring.consumer_pos()), (0, start + 40));
+        }
+    }
+
+    #[test]
+    fn lent_samples_are_the_same_as_copied_ones() {
+        let (mut producer, mut ring) = Producer::new(40);
+        // SAFETY: the only producer is this test, which writes nothing below while samples are lent.
+        ring.data = unsafe { ring.data.clone().lend_records() };
+        producer.record(0, b"over the end of the data");
+        assert_eq!(drained(&mut ring, 9), [b"over the end of the data"]);
+    }
+
+    #[test]
+    fn a_busy_record_holds_back_those_after_it() {
+        let (mut producer, mut ring) = Producer::new(0);
+        producer.record(0, b"one");
+        let busy = producer.record(BPF_RINGBUF_BUSY_BIT, b"two");
+        producer.record(0, b"three");
+        assert_eq!(drained(&mut ring, 9), [b"one"]);
+        assert_eq!(drained(&mut ring, 9), [b""; 0]);
+        producer.put(busy, &3_u32.to_ne_bytes());
+        assert_eq!(drained(&mut ring, 9), [&b"two"[..], b"three"]);
+    }
+
+    #[test]
+    fn discarded_records_are_passed_over_and_not_counted() {
+        let (mut producer, mut ring) = Producer::new(0);
+        producer.record(BPF_RINGBUF_DISCARD_BIT, b"gone");
+        producer.record(0, b"here");
+        assert_eq!(drained(&mut ring, 1), [b"here"]);
+        assert_eq!(ring.avail(), 0);
+    }
+
+    #[test]
+    fn a_drain_ends_at_its_maximum_and_at_a_break() {
+        let (mut producer, mut ring) = Producer::new(0);
+        for _ in 0..3 {
+            producer.record(0, b"x");
+        }
+        assert_eq!(drained(&mut ring, 0).len(), 0);
+        assert_eq!(drained(&mut ring, 1).len(), 1);
+        assert_eq!(ring.drain(9, &mut |_| ControlFlow::Break(())), 1);
+        assert_eq!(ring.consumer_pos(), 32, "the sample that it broke at is consumed");
+        assert_eq!(drained(&mut ring, 9).len(), 1);
+    }
+
+    #[test]
+    fn a_record_that_reaches_past_the_producer_ends_the_ring() {
+        for len in [9_u32, 57, 0x3fff_ffff] {
+            let (mut producer, mut ring) = Producer::new(0);
+            let at = producer.record(0, b"12345678");
+            producer.put(at, &len.to_ne_bytes());
+            assert_eq!(drained(&mut ring, 9), [b""; 0], "length {len}");
+            assert!(ring.is_corrupt());
+        }
+    }
+
+    #[test]
+    fn overwritten_records_are_skipped() {
+        let (mut producer, ring) = Producer::new(0);
+        let mut ring = ring.overwrites().expect("a word for the position");
+        for n in 0..5_u8 {
+            producer.record(0, &[n; 16]);
+        }
+        // Two of five records of 24 bytes are left in 64 bytes.
+        let position = producer.page + OVERWRITE_POS;
+        producer.memory.store_u64(position, 72, Ordering::Release).expect("in range");
+        assert_eq!(drained(&mut ring, 9), [[3; 16], [4; 16]]);
+        assert_eq!(ring.avail(), 0);
+    }
+
+    #[test]
+    fn sizes_that_are_no_ring_are_refused() {
+        let page = rustix::param::page_size();
+        let memory = Mapping::anonymous(page * 2).expect("memory");
+        for size in [0, 4, 24, page, page * 4] {
+            let ring = RingConsumer::new(memory.clone(), memory.clone(), size);
+            assert_eq!(ring.err(), Some(Errno::EINVAL), "size {size}");
+        }
+    }
 }
