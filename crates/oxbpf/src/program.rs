@@ -192,6 +192,18 @@ impl<'o> Program<'o> {
         self.row().autoattach
     }
 
+    /// Whether attaching the object attaches it: it is loaded, autoattach is on, and its section name says where.
+    pub fn attaches_itself(&self) -> bool {
+        let is_named = self.extra().is_some_and(|e| !e.is_empty());
+        let says_where = match self.attach_kind() {
+            AttachKind::Explicit => false,
+            // The target was found at load, whoever named it.
+            AttachKind::Trace | AttachKind::Lsm | AttachKind::Iter => !self.attach_btf_id().is_void(),
+            _ => is_named,
+        };
+        says_where && self.autoattach() && self.is_loaded()
+    }
+
     /// Whether it is in the kernel.
     pub fn is_loaded(&self) -> bool {
         self.row().fd.is_some()

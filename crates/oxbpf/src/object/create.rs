@@ -300,6 +300,9 @@ fn fill(live: &OwnedMap, spec: &MapSpec) -> Result<Option<Mapping>> {
                 return Ok(None);
             }
             let len = u64::from(spec.max_entries).saturating_mul(u64::from(PAGE_SIZES[0]));
+            if spec.map_extra != 0 {
+                return Err(not_built("variables of an arena at a fixed address"));
+            }
             let mapping = live.mmap(0, len, Prot::ReadWrite)?;
             mapping.write(0, &spec.data).at(|| Frame::Syscall("mmap"))?;
             Ok(Some(mapping))

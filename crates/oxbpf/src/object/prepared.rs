@@ -10,6 +10,7 @@ use oxbpf_object::{MapId, ObjectSpec, ProgId};
 use super::Global;
 use super::state::Core;
 use crate::error::{At, Result};
+use crate::link::Link;
 use crate::map::Map;
 use crate::program::Program;
 
@@ -130,6 +131,25 @@ impl Object {
     /// `NotFound` with the nearest name, or the kernel's.
     pub fn global_bytes(&self, name: &str) -> Result<Vec<u8>> {
         self.0.live_global(name)
+    }
+
+    /// Attaches every program whose section name says where, in the order of the file. Programs that are not loaded, whose autoattach is off,
+    /// or that need a target which only the caller can give are left out.
+    ///
+    /// ```no_run
+    /// # fn f(object: oxbpf::Object) -> oxbpf::Result<()> {
+    /// let links = object.attach()?;
+    /// // Programs run until `links` goes.
+    /// drop(links);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What attaching the first program that can't be attached says; programs that were attached by then are detached.
+    #[doc(alias = "bpf_object__attach_skeleton")]
+    pub fn attach(&self) -> Result<Vec<Link>> {
+        self.programs().filter(Program::attaches_itself).map(|p| p.attach()).collect()
     }
 
     /// Pins every map that has a pin path of its own there, and the others as `dir/NAME`.
