@@ -33,6 +33,7 @@ pub(crate) fn read(what: Fact<'_>) -> Result<Blob, Errno> {
         Fact::ModuleBtf(module) => return file(&Path::new("/sys/kernel/btf").join(component(module)?)),
         Fact::Kallsyms => return file("/proc/kallsyms"),
         Fact::AvailableFunctions => return file(&tracefs()?.join("available_filter_functions")),
+        Fact::AvailableFunctionAddrs => return file(&tracefs()?.join("available_filter_functions_addrs")),
         Fact::ProcessMaps(pid) => return file(&PathBuf::from(format!("/proc/{pid}/maps"))),
         Fact::Binary(path) => return file(path),
         Fact::KernelConfig => return kernel_config(),

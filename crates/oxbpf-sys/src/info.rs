@@ -3,8 +3,14 @@
 //! A kernel only looks at addresses inside the length that it is told, so a slot that does not fit in the caller's
 //! struct is an error here.
 
+use core::mem::offset_of;
+
 use oxbpf_kernel::InfoBuffers;
-use oxbpf_uapi::{Errno, LinkType};
+use oxbpf_uapi::info::{
+    BtfInfo, IterLinkInfo, KprobeMultiLinkInfo, PerfEventLinkInfo, ProgInfo, TracepointLinkInfo,
+    UprobeMultiLinkInfo,
+};
+use oxbpf_uapi::{Abi, Errno, LinkType};
 
 use crate::attr::output;
 
@@ -15,49 +21,15 @@ struct Slot {
     len: usize,
 }
 
-/// `struct bpf_prog_info`.
-mod prog {
-    use super::Slot;
-
-    pub(super) const JITED_INSNS: Slot = Slot { addr: 24, len: 16 };
-    pub(super) const XLATED_INSNS: Slot = Slot { addr: 32, len: 20 };
-    pub(super) const MAP_IDS: Slot = Slot { addr: 56, len: 52 };
-    pub(super) const JITED_KSYMS: Slot = Slot { addr: 112, len: 104 };
-    pub(super) const JITED_FUNC_LENS: Slot = Slot { addr: 120, len: 108 };
-    pub(super) const FUNC_INFO: Slot = Slot { addr: 136, len: 144 };
-    pub(super) const LINE_INFO: Slot = Slot { addr: 152, len: 148 };
-    pub(super) const JITED_LINE_INFO: Slot = Slot { addr: 160, len: 168 };
-    pub(super) const PROG_TAGS: Slot = Slot { addr: 184, len: 180 };
-    pub(super) const FUNC_INFO_REC_SIZE: usize = 132;
-    pub(super) const LINE_INFO_REC_SIZE: usize = 172;
-    pub(super) const JITED_LINE_INFO_REC_SIZE: usize = 176;
+/// The slot of two fields of a struct, which itself starts at the struct's base.
+macro_rules! slot {
+    ($ty:ident: $addr:ident, $len:ident) => {
+        Slot { addr: $ty::BASE + offset_of!($ty, $addr), len: $ty::BASE + offset_of!($ty, $len) }
+    };
 }
 
-/// `struct bpf_btf_info`.
-mod btf {
-    use super::Slot;
-
-    pub(super) const BTF: Slot = Slot { addr: 0, len: 8 };
-    pub(super) const NAME: Slot = Slot { addr: 16, len: 24 };
-}
-
-/// `struct bpf_link_info`: each kind has its own member of the union at 16.
-mod link {
-    use super::Slot;
-
-    /// Raw tracepoints and iterators.
-    pub(super) const NAME: Slot = Slot { addr: 16, len: 24 };
-    /// Perf events, whatever the event is.
-    pub(super) const PERF_NAME: Slot = Slot { addr: 24, len: 32 };
-    pub(super) const KPROBE_ADDRS: Slot = Slot { addr: 16, len: 24 };
-    pub(super) const KPROBE_COOKIES: Slot = Slot { addr: 40, len: 24 };
-    pub(super) const UPROBE_PATH: Slot = Slot { addr: 16, len: 48 };
-    pub(super) const UPROBE_OFFSETS: Slot = Slot { addr: 24, len: 52 };
-    pub(super) const UPROBE_REF_CTR_OFFSETS: Slot = Slot { addr: 32, len: 52 };
-    pub(super) const UPROBE_COOKIES: Slot = Slot { addr: 40, len: 52 };
-    /// Offset of the kind of perf event; 0 says that the kernel has nothing to tell.
-    pub(super) const PERF_KIND: usize = 16;
-}
+/// Offset of the kind of perf event in a link's info; 0 says that the kernel has nothing to tell.
+const PERF_KIND: usize = PerfEventLinkInfo::BASE + offset_of!(PerfEventLinkInfo, r#type);
 
 /// Writes addresses and lengths of `buffers` into `info`. `known` is the info struct of a link as a first call without
 /// buffers gave it, which says what the union is.
@@ -79,40 +51,55 @@ pub(crate) fn point_at_buffers(
             jited_line_info,
             prog_tags,
         } => {
-            point(info, prog::XLATED_INSNS, xlated_insns, 1)?;
-            point(info, prog::JITED_INSNS, jited_insns, 1)?;
-            point(info, prog::MAP_IDS, map_ids, 1)?;
-            point(info, prog::JITED_KSYMS, jited_ksyms, 1)?;
-            point(info, prog::JITED_FUNC_LENS, jited_func_lens, 1)?;
-            point_records(info, prog::FUNC_INFO, prog::FUNC_INFO_REC_SIZE, func_info, 8)?;
-            point_records(info, prog::LINE_INFO, prog::LINE_INFO_REC_SIZE, line_info, 16)?;
-            point(info, prog::JITED_LINE_INFO, jited_line_info, 1)?;
+            point(info, slot!(ProgInfo: xlated_prog_insns, xlated_prog_len), xlated_insns, 1)?;
+            point(info, slot!(ProgInfo: jited_prog_insns, jited_prog_len), jited_insns, 1)?;
+            point(info, slot!(ProgInfo: map_ids, nr_map_ids), map_ids, 1)?;
+            point(info, slot!(ProgInfo: jited_ksyms, nr_jited_ksyms), jited_ksyms, 1)?;
+            point(info, slot!(ProgInfo: jited_func_lens, nr_jited_func_lens), jited_func_lens, 1)?;
+            point_records(
+                info,
+                slot!(ProgInfo: func_info, nr_func_info),
+                offset_of!(ProgInfo, func_info_rec_size),
+                func_info,
+                8,
+            )?;
+            point_records(
+                info,
+                slot!(ProgInfo: line_info, nr_line_info),
+                offset_of!(ProgInfo, line_info_rec_size),
+                line_info,
+                16,
+            )?;
+            point(info, slot!(ProgInfo: jited_line_info, nr_jited_line_info), jited_line_info, 1)?;
             if !jited_line_info.is_empty() {
-                put(info, prog::JITED_LINE_INFO_REC_SIZE, &8_u32.to_ne_bytes())?;
+                put(info, offset_of!(ProgInfo, jited_line_info_rec_size), &8_u32.to_ne_bytes())?;
             }
-            point(info, prog::PROG_TAGS, prog_tags, 8)
+            point(info, slot!(ProgInfo: prog_tags, nr_prog_tags), prog_tags, 8)
         }
         InfoBuffers::Btf { btf, name } => {
-            point(info, btf::BTF, btf, 1)?;
-            point(info, btf::NAME, name, 1)
+            point(info, slot!(BtfInfo: btf, btf_size), btf, 1)?;
+            point(info, slot!(BtfInfo: name, name_len), name, 1)
         }
         InfoBuffers::Link { name, addrs, cookies, ref_ctr_offsets } => match LinkType(word(known, 0)) {
-            LinkType::RAW_TRACEPOINT | LinkType::ITER => point(info, link::NAME, name, 1),
-            LinkType::PERF_EVENT if word(known, link::PERF_KIND) != 0 => {
-                point(info, link::PERF_NAME, name, 1)
+            // Both have the name in the same place.
+            LinkType::RAW_TRACEPOINT | LinkType::ITER => {
+                point(info, slot!(IterLinkInfo: target_name, target_name_len), name, 1)
+            }
+            LinkType::PERF_EVENT if word(known, PERF_KIND) != 0 => {
+                point(info, slot!(TracepointLinkInfo: tp_name, name_len), name, 1)
             }
             LinkType::KPROBE_MULTI => {
                 same_count(addrs, cookies)?;
-                point(info, link::KPROBE_ADDRS, addrs, 1)?;
-                point(info, link::KPROBE_COOKIES, cookies, 1)
+                point(info, slot!(KprobeMultiLinkInfo: addrs, count), addrs, 1)?;
+                point(info, slot!(KprobeMultiLinkInfo: cookies, count), cookies, 1)
             }
             LinkType::UPROBE_MULTI => {
                 same_count(addrs, cookies)?;
                 same_count(addrs, ref_ctr_offsets)?;
-                point(info, link::UPROBE_PATH, name, 1)?;
-                point(info, link::UPROBE_OFFSETS, addrs, 1)?;
-                point(info, link::UPROBE_COOKIES, cookies, 1)?;
-                point(info, link::UPROBE_REF_CTR_OFFSETS, ref_ctr_offsets, 1)
+                point(info, slot!(UprobeMultiLinkInfo: path, path_size), name, 1)?;
+                point(info, slot!(UprobeMultiLinkInfo: offsets, count), addrs, 1)?;
+                point(info, slot!(UprobeMultiLinkInfo: cookies, count), cookies, 1)?;
+                point(info, slot!(UprobeMultiLinkInfo: ref_ctr_offsets, count), ref_ctr_offsets, 1)
             }
             _ => Ok(()),
         },

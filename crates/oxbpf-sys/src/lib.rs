@@ -8,6 +8,7 @@ mod attr;
 mod btf_section;
 mod facts;
 mod info;
+pub mod limits;
 mod linux;
 pub mod mounts;
 mod netlink;
@@ -17,4 +18,5 @@ pub mod process;
 mod syscall;
 pub mod trace;
 
+pub use limits::{raise_memlock, why_not_bpf};
 pub use linux::{Linux, kernel};

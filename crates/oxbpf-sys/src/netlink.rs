@@ -7,6 +7,10 @@ use std::os::fd::OwnedFd;
 
 use oxbpf_kernel::NlMessage;
 use oxbpf_uapi::Errno;
+use oxbpf_uapi::netlink::{
+    NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP, NLM_F_MULTI, NLMSG_DONE, NLMSG_ERROR,
+    NLMSGERR_ATTR_MSG,
+};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 
@@ -14,15 +18,7 @@ use crate::syscall::errno;
 
 /// Bytes of `struct nlmsghdr`: length, type, flags, sequence number, port.
 const HEADER: usize = 16;
-const NLMSG_NOOP: u16 = 1;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const NLM_F_MULTI: u16 = 0x2;
-const NLM_F_ACK: u16 = 0x4;
-const NLM_F_DUMP: u16 = 0x300;
-const NLM_F_CAPPED: u16 = 0x100;
-const NLM_F_ACK_TLVS: u16 = 0x200;
-const NLMSGERR_ATTR_MSG: u16 = 1;
+const NLMSG_NOOP: u16 = libc::NLMSG_NOOP as u16;
 
 /// The sequence number of the only request on a socket.
 const SEQ: u32 = 1;
@@ -172,4 +168,55 @@ fn u32_at(bytes: &[u8], at: usize) -> Result<u32, Errno> {
 
 fn i32_at(bytes: &[u8], at: usize) -> Result<i32, Errno> {
     u32_at(bytes, at).map(|v| v as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_numbers_are_those_of_the_system_headers() {
+        assert_eq!(i32::from(NLMSG_ERROR), libc::NLMSG_ERROR);
+        assert_eq!(i32::from(NLMSG_DONE), libc::NLMSG_DONE);
+    }
+
+    fn message(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = ((HEADER + payload.len()) as u32).to_ne_bytes().to_vec();
+        bytes.extend_from_slice(&kind.to_ne_bytes());
+        bytes.extend_from_slice(&flags.to_ne_bytes());
+        bytes.extend_from_slice(&[0; 8]);
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    #[test]
+    fn a_refusal_gives_its_number_and_its_reason() {
+        let request = message(16, 0, &[1; 8]);
+        let text = b"no such device\0\0";
+        let mut attr = (text.len() as u16 + 4).to_ne_bytes().to_vec();
+        attr.extend_from_slice(&NLMSGERR_ATTR_MSG.to_ne_bytes());
+        attr.extend_from_slice(text);
+        for (flags, echoed) in
+            [(NLM_F_ACK_TLVS, &request[..]), (NLM_F_ACK_TLVS | NLM_F_CAPPED, &request[..HEADER])]
+        {
+            let payload = [&(-19_i32).to_ne_bytes()[..], echoed, &attr].concat();
+            let bytes = message(NLMSG_ERROR, flags, &payload);
+            let (message, rest) = next_message(&bytes).expect("whole").expect("one");
+            assert!(rest.is_empty());
+            assert_eq!(acknowledgement(&message), Err(Errno::ENODEV));
+            assert_eq!(reason(&message).as_deref(), Some("no such device"));
+        }
+        let bytes = message(NLMSG_ERROR, 0, &[0; 20]);
+        let (message, _) = next_message(&bytes).expect("whole").expect("one");
+        assert_eq!(acknowledgement(&message), Ok(()));
+    }
+
+    #[test]
+    fn cut_messages_are_refused() {
+        let bytes = message(NLMSG_ERROR, 0, &[0; 20]);
+        for len in HEADER..bytes.len() {
+            assert!(next_message(&bytes[..len]).is_err(), "length {len}");
+        }
+        assert_eq!(numbered(&bytes[..HEADER - 1]), Err(Errno::EINVAL));
+    }
 }

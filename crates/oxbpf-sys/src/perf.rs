@@ -5,60 +5,36 @@ use std::os::fd::BorrowedFd;
 
 use oxbpf_kernel::{Handle, PerfEventSpec, PerfRequest, Reply};
 use oxbpf_uapi::Errno;
+use oxbpf_uapi::perf_event::{
+    PERF_EVENT_IOC_DISABLE, PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_QUERY_BPF, PERF_EVENT_IOC_SET_BPF,
+    PerfAttrFlags, PerfEventAttr,
+};
 
 use crate::linux::descriptor;
 use crate::syscall;
 
-// `_IO('$', n)` and `_IOW('$', 8, u32)`, `_IOWR('$', 10, struct perf_event_query_bpf *)`: `include/uapi/linux/perf_event.h`.
-const PERF_EVENT_IOC_ENABLE: u32 = 0x2400;
-const PERF_EVENT_IOC_DISABLE: u32 = 0x2401;
-const PERF_EVENT_IOC_SET_BPF: u32 = 0x4004_2408;
-const PERF_EVENT_IOC_QUERY_BPF: u32 = 0xc000_240a | ((size_of::<usize>() as u32) << 16);
+/// `PERF_EVENT_IOC_QUERY_BPF` has the size of a pointer in it.
+const QUERY_BPF: u32 = PERF_EVENT_IOC_QUERY_BPF & !(0xff << 16) | (size_of::<usize>() as u32) << 16;
 
-/// `struct perf_event_attr` up to version 7 (Linux 5.13), 128 bytes, with the fields that BPF tools use by name.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, zerocopy::IntoBytes, zerocopy::Immutable)]
-pub(crate) struct Attr {
-    pub(crate) kind: u32,
-    pub(crate) size: u32,
-    pub(crate) config: u64,
-    pub(crate) sample_period: u64,
-    pub(crate) sample_type: u64,
-    pub(crate) read_format: u64,
-    pub(crate) flags: u64,
-    pub(crate) wakeup_events: u32,
-    pub(crate) bp_type: u32,
-    pub(crate) config1: u64,
-    pub(crate) config2: u64,
-    pub(crate) rest: [u64; 7],
-}
-
-/// Bit of `flags` with this number. C bit-fields start at the low end on little-endian machines and at the high end on others.
-const fn flag(number: u32) -> u64 {
-    if cfg!(target_endian = "little") { 1 << number } else { 1 << (63 - number) }
-}
-
-const DISABLED: u64 = flag(0);
-const INHERIT: u64 = flag(1);
-const FREQ: u64 = flag(10);
-const WATERMARK: u64 = flag(14);
-const WRITE_BACKWARD: u64 = flag(27);
-
-pub(crate) fn attr(spec: &PerfEventSpec<'_>) -> Attr {
+/// The kernel's struct, with `config1` for [`syscall::perf_event_open`] to fill where there is a target.
+fn attr(spec: &PerfEventSpec<'_>) -> PerfEventAttr {
     let flags = [
-        (spec.disabled, DISABLED),
-        (spec.inherit, INHERIT),
-        (spec.freq, FREQ),
-        (spec.watermark, WATERMARK),
-        (spec.write_backward, WRITE_BACKWARD),
+        (spec.disabled, PerfAttrFlags::DISABLED),
+        (spec.inherit, PerfAttrFlags::INHERIT),
+        (spec.freq, PerfAttrFlags::FREQ),
+        (spec.watermark, PerfAttrFlags::WATERMARK),
+        (spec.write_backward, PerfAttrFlags::WRITE_BACKWARD),
     ];
-    Attr {
-        kind: spec.kind,
-        size: size_of::<Attr>() as u32,
+    let flags = flags.iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag.bits());
+    // C bit-fields start at the high end on big-endian machines.
+    let flags = if cfg!(target_endian = "big") { flags.reverse_bits() } else { flags };
+    PerfEventAttr {
+        r#type: spec.kind,
+        size: size_of::<PerfEventAttr>() as u32,
         config: spec.config,
         sample_period: spec.sample_period,
         sample_type: spec.sample_type,
-        flags: flags.iter().filter(|(set, _)| *set).fold(0, |all, (_, bit)| all | bit),
+        flags: PerfAttrFlags::from_bits_retain(flags),
         wakeup_events: spec.wakeup_events,
         config1: spec.config1,
         config2: spec.config2,
@@ -82,7 +58,7 @@ pub(crate) fn run(req: &mut PerfRequest<'_>) -> Result<Reply, Errno> {
         PerfRequest::Disable(event) => number(descriptor(event)?, PERF_EVENT_IOC_DISABLE, 0),
         PerfRequest::QueryBpf { event, ids } => {
             let mut buf = vec![0; ids.len() + 2];
-            syscall::perf_query_bpf(descriptor(event)?, PERF_EVENT_IOC_QUERY_BPF, &mut buf)?;
+            syscall::perf_query_bpf(descriptor(event)?, QUERY_BPF, &mut buf)?;
             let (head, found) = buf.split_at(2);
             ids.copy_from_slice(found);
             Ok(Reply::Value(head.last().copied().unwrap_or(0).into()))
@@ -92,4 +68,20 @@ pub(crate) fn run(req: &mut PerfRequest<'_>) -> Result<Reply, Errno> {
 
 fn number(fd: BorrowedFd<'_>, request: u32, argument: u64) -> Result<Reply, Errno> {
     syscall::ioctl_number(fd, request, argument).map(|_| Reply::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_become_the_bits_that_the_kernel_documents() {
+        let spec = PerfEventSpec { kind: 1, config: 10, freq: true, watermark: true, ..Default::default() };
+        let attr = attr(&spec);
+        assert_eq!((attr.r#type, attr.config, attr.size), (1, 10, 144));
+        if cfg!(target_endian = "little") {
+            assert_eq!(attr.flags.bits(), 1 << 10 | 1 << 14);
+        }
+        assert_eq!(QUERY_BPF & 0xc000_ffff, 0xc000_240a);
+    }
 }

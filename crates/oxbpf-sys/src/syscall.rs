@@ -15,11 +15,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use oxbpf_kernel::{Mapping, Prot};
+use oxbpf_uapi::perf_event::{PERF_FLAG_FD_CLOEXEC, PerfEventAttr};
 use oxbpf_uapi::{Cmd, Errno};
 use rustix::mm::{MapFlags, ProtFlags};
-
-/// The descriptor is closed by exec(2): `include/uapi/linux/perf_event.h`.
-const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 1 << 3;
 
 /// The result of a call that answers −1 and `errno`.
 fn check(result: libc::c_long) -> Result<u64, Errno> {
@@ -51,7 +49,7 @@ pub(crate) unsafe fn bpf(cmd: Cmd, attr: &mut [u8]) -> Result<u64, Errno> {
 
 /// perf_event_open(2) with `PERF_FLAG_FD_CLOEXEC`. `name` is what `config1` of the struct is set to the address of.
 pub(crate) fn perf_event_open(
-    attr: &mut crate::perf::Attr,
+    attr: &mut PerfEventAttr,
     name: Option<&CStr>,
     pid: i32,
     cpu: i32,
@@ -61,7 +59,7 @@ pub(crate) fn perf_event_open(
         attr.config1 = name.as_ptr().expose_provenance() as u64;
     }
     let group = group.map_or(-1, |fd| fd.as_raw_fd());
-    let attr: *mut crate::perf::Attr = attr;
+    let attr: *mut PerfEventAttr = attr;
     // SAFETY: `attr` is a whole struct whose `size` field is its size, and the one address in it is of a text that
     // lives through the call. A number in `config1` that is no address is read by copying, which fails with `EFAULT`.
     let fd = check(unsafe {

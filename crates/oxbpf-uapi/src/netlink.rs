@@ -23,9 +23,9 @@ pub const SOL_NETLINK: i32 = 270;
 pub const NETLINK_EXT_ACK: i32 = 11;
 
 /// Message: error or acknowledgement, [`NlMsgErr`].
-pub const NLMSG_ERROR: u16 = 3;
+pub const NLMSG_ERROR: u16 = 2;
 /// Message: end of a multi-part answer.
-pub const NLMSG_DONE: u16 = 2;
+pub const NLMSG_DONE: u16 = 3;
 /// First message number that families use; generic netlink's controller.
 pub const NLMSG_MIN_TYPE: u16 = 0x10;
 
