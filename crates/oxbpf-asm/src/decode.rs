@@ -94,14 +94,20 @@ impl Decoded {
         if matches!(self.row.kind, Kind::LdImm64(_)) { 2 } else { 1 }
     }
 
-    /// Where a jump or a call of a function of the program goes, as an instruction index; `None` if it does not, or if that is negative.
-    pub fn target(&self) -> Option<usize> {
+    /// Where a jump or a call of a function of the program goes, as an instruction index, which may lie outside of the program; `None` for
+    /// other instructions.
+    pub fn raw_target(&self) -> Option<i64> {
         let by = match self.row.kind {
             Kind::Ja | Kind::Jmp { .. } | Kind::MayGoto => i64::from(self.insn.off),
             Kind::Gotol | Kind::CallLocal | Kind::LdImm64(crate::Imm64::Func) => i64::from(self.insn.imm),
             _ => return None,
         };
-        usize::try_from(i64::try_from(self.index).ok()?.checked_add(1)?.checked_add(by)?).ok()
+        i64::try_from(self.index).ok()?.checked_add(1)?.checked_add(by)
+    }
+
+    /// The same if it is not negative.
+    pub fn target(&self) -> Option<usize> {
+        self.raw_target().and_then(|t| usize::try_from(t).ok())
     }
 }
 

@@ -144,8 +144,8 @@ fn lower(d: &Decoded, code_base: u64) -> Result<Inst, ProgramError> {
     let insn = d.insn;
     let inst = |op| Inst { imm: d.imm as u64, off: insn.off.into(), op, dst: insn.dst(), src: insn.src() };
     let jump = |op| {
-        let target = d.target().and_then(|t| i32::try_from(t).ok());
-        let off = target.ok_or(ProgramError::Target { insn: d.index, target: i64::from(insn.off).min(-1) })?;
+        let target = d.raw_target().unwrap_or(-1);
+        let off = i32::try_from(target).map_err(|_| ProgramError::Target { insn: d.index, target })?;
         Ok(Inst { off, ..inst(op) })
     };
     let with = |op, imm: u64| Inst { imm, ..inst(op) };

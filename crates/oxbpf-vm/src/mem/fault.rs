@@ -100,10 +100,16 @@ impl Memory {
             return FaultKind::Null;
         }
         let off = addr.wrapping_sub(Self::BASE);
-        let near = [off, off.wrapping_sub(page), off.wrapping_add(page)];
-        let Some((id, desc)) = near.into_iter().find_map(|near| self.0.desc_at(near)) else {
-            return FaultKind::NoObject;
+        // Where there is no object, the nearer of those on the pages before and after is meant.
+        let near = |at: u64| {
+            let (id, desc) = self.0.desc_at(at)?;
+            let start = desc.start.load(Ordering::Relaxed);
+            let end = start.saturating_add(desc.len.load(Ordering::Relaxed));
+            Some((start.saturating_sub(off).max(off.saturating_sub(end)), id, desc))
         };
+        let around = [off.wrapping_sub(page), off.wrapping_add(page)];
+        let found = near(off).or_else(|| around.into_iter().filter_map(near).min_by_key(|(distance, ..)| *distance));
+        let Some((_, id, desc)) = found else { return FaultKind::NoObject };
         let Some(label) = self.0.book().meta.get(&id).map(|m| m.label.clone()) else { return FaultKind::NoObject };
         // Inside its own pages the element counts that the access starts in; outside, the first or last one.
         let start = desc.start.load(Ordering::Relaxed);
