@@ -123,8 +123,10 @@ pub enum Fact<'a> {
     Modules,
     /// `address type name [module]`, one symbol a line.
     Kallsyms,
-    /// Functions that can be probed, one a line.
+    /// Functions that can be probed, one a line: the name, and `[module]` for those of modules.
     AvailableFunctions,
+    /// The same with the address in hexadecimal before the name. Linux 6.5.
+    AvailableFunctionAddrs,
     /// Kernel configuration as text, `CONFIG_X=y` lines.
     KernelConfig,
     /// `uname -r`.

@@ -27,13 +27,13 @@
 pub mod buffer;
 pub mod error;
 pub mod feature;
-mod kallsyms;
+pub mod kallsyms;
 mod kconfig;
 pub mod link;
 pub mod map;
 pub mod object;
 pub mod program;
-mod syms;
+pub mod syms;
 
 pub use error::{Error, ErrorKind, Frame, Result};
 pub use feature::{Feature, Features};

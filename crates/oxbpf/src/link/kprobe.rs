@@ -93,7 +93,8 @@ pub(super) fn attach_probe(
         // Before Linux 4.17 there are only probes by text written to tracefs.
         Err(e) if e.errno() == Errno::ENOENT => {
             let feature = if unit == "kprobe" { "perf events for kprobes" } else { "perf events for uprobes" };
-            return Err(Error::unsupported(feature, "4.17"));
+            return Err(Error::unsupported(feature, "4.17")
+                .with_hint("the kernel is older than 4.17, or built without CONFIG_KPROBE_EVENTS or CONFIG_UPROBE_EVENTS"));
         }
         Err(e) => return Err(e),
     };
@@ -192,10 +193,7 @@ pub(super) fn attach_multi_at(a: &Attach<'_>, probes: Probes<'_>, opts: KprobeMu
     expect_loaded_for(a, attach_type)?;
     let flags = if opts.is_return { KprobeMultiFlags::RETURN.bits() } else { 0 };
     let kind = LinkKind::KprobeMulti { flags, probes, cookies: opts.cookies };
-    a.link_as(attach_type, Target::None, 0, kind).map_err(|e| match e.errno() {
-        Errno::EOPNOTSUPP => e.with_kind(ErrorKind::Unsupported { feature, since }),
-        _ => e,
-    })
+    a.link_as(attach_type, Target::None, 0, kind).map_err(|e| unsupported_if_refused(e, feature, since))
 }
 
 /// The kernel refuses a multi link of a program that was loaded for something else, with an error that says nothing.
@@ -207,36 +205,86 @@ pub(super) fn expect_loaded_for(a: &Attach<'_>, attach_type: AttachType) -> Resu
     Err(Error::invalid_input(message))
 }
 
+/// Says what a kernel lacks that refuses a multi link: one that is built without what it needs answers `EOPNOTSUPP`.
+pub(super) fn unsupported_if_refused(error: Error, feature: &'static str, since: &'static str) -> Error {
+    match error.errno() {
+        Errno::EOPNOTSUPP => {}
+        // Kernels that do not know it say the same as of a wrong request.
+        Errno::EINVAL => return error.with_hint(format!("{feature} need Linux {since}")),
+        _ => return error,
+    }
+    let message = format!("the kernel does not support {feature} (Linux {since}, and has to be built with them)");
+    error.with_kind(ErrorKind::Unsupported { feature, since }).with_message(message)
+}
+
 fn no_match() -> Error {
     Error::not_found("no function that can be probed has this name")
 }
 
 /// Addresses of the functions that can be probed and match.
 fn matching_functions(kernel: &Kernel, pattern: &str) -> Result<Vec<u64>> {
-    let available = kernel.fact(Fact::AvailableFunctions).map_err(|e| match e {
-        Errno::ENOENT => Error::unsupported("a list of functions that can be probed (tracefs, ftrace)", ""),
-        e => Error::kernel(e).at(Frame::Step("read the list of functions that can be probed:")),
-    })?;
-    let mut names: Vec<&str> = available.split(|b| *b == b'\n').filter_map(first_word).filter(|n| glob_match(n, pattern)).collect();
+    let addresses = match kernel.fact(Fact::AvailableFunctionAddrs) {
+        Ok(available) => lines(&available).filter_map(|line| function_address(line, pattern)).collect(),
+        Err(Errno::ENOENT) => addresses_by_name(kernel, pattern)?,
+        Err(e) => return Err(unreadable(e)),
+    };
+    match addresses.first() {
+        None => Err(no_match()),
+        Some(0) => {
+            let message = "the kernel hides the addresses of its functions (kernel.kptr_restrict)";
+            Err(Error::kernel(Errno::EPERM).with_message(message))
+        }
+        Some(_) => Ok(addresses),
+    }
+}
+
+/// The address in a line of functions with addresses, if its name matches.
+fn function_address(line: &str, pattern: &str) -> Option<u64> {
+    let mut words = line.split_ascii_whitespace();
+    let address = u64::from_str_radix(words.next()?, 16).ok()?;
+    glob_match(words.next()?, pattern).then_some(address)
+}
+
+/// Before Linux 6.5 the functions that can be probed are listed without addresses, which kallsyms has. Of functions that
+/// share a name all are taken.
+fn addresses_by_name(kernel: &Kernel, pattern: &str) -> Result<Vec<u64>> {
+    let available = kernel.fact(Fact::AvailableFunctions).map_err(unreadable)?;
+    let names = lines(&available).filter_map(|line| line.split_ascii_whitespace().next());
+    let mut names: Vec<&str> = names.filter(|name| glob_match(name, pattern)).collect();
     if names.is_empty() {
         return Err(no_match());
     }
     names.sort_unstable();
     let symbols = Kallsyms::read(kernel).map_err(Error::kernel)?;
-    let is_available = |name: &str| {
-        let has = |name: &str| names.binary_search(&name).is_ok();
-        // Some kernels list the name without the suffix that a link-time optimiser added.
-        has(name) || name.split_once(".llvm.").is_some_and(|(plain, _)| has(plain))
-    };
-    let addresses: Vec<u64> =
-        symbols.iter().filter(|s| glob_match(s.name, pattern) && is_available(s.name)).map(|s| s.address).collect();
-    match addresses.first() {
-        None => Err(no_match()),
-        Some(0) => Err(Error::kernel(Errno::EPERM).with_message("the kernel hides the addresses of its functions (kptr_restrict)")),
-        Some(_) => Ok(addresses),
+    let has = |name: &str| names.binary_search(&name).is_ok();
+    // Some kernels list the name without the suffix that a link-time optimiser added.
+    let is_available = |name: &str| has(name) || name.split_once(".llvm.").is_some_and(|(plain, _)| has(plain));
+    let matching = symbols.iter().filter(|s| glob_match(s.name, pattern) && is_available(s.name));
+    Ok(matching.map(|s| s.address).collect())
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &str> {
+    text.split(|b| *b == b'\n').filter_map(|line| core::str::from_utf8(line).ok())
+}
+
+fn unreadable(errno: Errno) -> Error {
+    match errno {
+        Errno::ENOENT => Error::unsupported("a list of functions that can be probed (tracefs, ftrace)", ""),
+        e => Error::kernel(e).at(Frame::Step("read the list of functions that can be probed:")),
     }
 }
 
-fn first_word(line: &[u8]) -> Option<&str> {
-    core::str::from_utf8(line).ok()?.split_ascii_whitespace().next()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_functions_have_address_name_and_maybe_a_module() {
+        let address = |line, pattern| function_address(line, pattern);
+        assert_eq!(address("ffffffff810e9894 __do_sys_getppid", "__do_sys_getp*"), Some(0xffff_ffff_810e_9894));
+        assert_eq!(address("ffffffffc0001000 veth_open [veth]", "veth_*"), Some(0xffff_ffff_c000_1000));
+        assert_eq!(address("ffffffff810e9894 vfs_read", "veth_*"), None);
+        assert_eq!(address("", "*"), None);
+        assert_eq!(address("zz vfs_read", "*"), None);
+    }
 }

@@ -33,7 +33,7 @@ mod program;
 mod section;
 mod tc;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tracepoint;
 mod tracing;
 mod uprobe;

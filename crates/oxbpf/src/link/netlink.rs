@@ -92,6 +92,14 @@ pub(super) fn xdp_query(ifindex: u32) -> Vec<u8> {
     Request::new(RTM_GETLINK, 0, &link_body(AF_PACKET, ifindex)).finish()
 }
 
+/// Brings an interface up.
+#[cfg(test)]
+pub(super) fn link_up(ifindex: u32) -> Vec<u8> {
+    // IFF_UP.
+    let body = IfInfoMsg { ifi_flags: 1, ifi_change: 1, ..link_body(0, ifindex) };
+    Request::new(RTM_SETLINK, NLM_F_ACK, &body).finish()
+}
+
 fn link_body(family: u8, ifindex: u32) -> IfInfoMsg {
     IfInfoMsg { ifi_family: family, ifi_index: ifindex.cast_signed(), ..IfInfoMsg::default() }
 }
@@ -322,7 +330,8 @@ mod tests {
         // A reply has the same form, with the program's id in place of the descriptor.
         let expect = FilterReply { at, kind: "bpf".into(), prog_id: 0, name: "drop:[3]".into() };
         assert_eq!(parse_filter(rest), Some(expect));
-        assert_eq!(&rest[18..20], b"\0\x03", "protocol in network byte order below the priority").then_some(());
+        let (body, _) = TcMsg::read_from_prefix(rest).unwrap();
+        assert_eq!(body.tcm_info & 0xffff, u32::from(3u16.to_be()), "protocol in network byte order");
     }
 
     #[test]

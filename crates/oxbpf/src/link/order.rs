@@ -89,8 +89,14 @@ pub(super) fn attach_device(a: &Attach<'_>, method: &str, types: &[AttachType], 
         return Err(Error::invalid_input("there is no network interface 0"));
     }
     let (flags, kind) = order.flags_and_kind();
-    let frame = || Frame::Interface(format!("#{ifindex}"));
-    a.link_to(Target::Ifindex(ifindex), flags.bits(), kind).at(frame)
+    let linked = a.link_to(Target::Ifindex(ifindex), flags.bits(), kind);
+    linked.map_err(|e| {
+        let error = match e.errno() {
+            Errno::EINVAL => e.with_hint("tcx needs Linux 6.6 and netkit 6.7; attach_tc works on every kernel"),
+            _ => e,
+        };
+        error.at(Frame::Interface(format!("#{ifindex}")))
+    })
 }
 
 pub(super) const TCX: [AttachType; 2] = [AttachType::TCX_INGRESS, AttachType::TCX_EGRESS];

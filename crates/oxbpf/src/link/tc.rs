@@ -73,7 +73,7 @@ pub struct TcFilter {
 
 /// What takes a filter back.
 #[derive(Debug)]
-pub(super) struct Undo {
+pub(crate) struct Undo {
     at: FilterAt,
     made_qdisc: bool,
 }

@@ -58,11 +58,11 @@ pub enum IterTarget<'a> {
         /// `BPF_CGROUP_ITER_*`: 1 itself, 2 descendants in pre-order, 3 in post-order, 4 ancestors, 5 children.
         order: u32,
     },
-    /// One thread. Linux 6.1.
+    /// One thread. Linux 6.1; kernels before walk all tasks.
     Thread(u32),
-    /// The threads of one process. Linux 6.1.
+    /// The threads of one process. Linux 6.1; kernels before walk all tasks.
     Process(u32),
-    /// The threads of one process, as pidfd_open(2) gives it. Linux 6.1.
+    /// The threads of one process, as pidfd_open(2) gives it. Linux 6.1; kernels before walk all tasks.
     ProcessHandle(&'a Handle),
 }
 

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use oxbpf_kernel::{Kernel, LinkKind, PerfEventSpec, Target};
 use oxbpf_uapi::flags::UprobeMultiFlags;
 use oxbpf_uapi::perf_event::UPROBE_REF_CTR_OFFSET_SHIFT;
-use oxbpf_uapi::{AttachType, Errno, ProgType};
+use oxbpf_uapi::{AttachType, ProgType};
 
 use super::Link;
 use super::attach::Attach;
 use super::kprobe::{self, KprobeOpts, ProbeMode};
-use crate::error::{Error, ErrorKind, Frame, Result};
+use crate::error::{Error, Frame, Result};
 use crate::syms;
 
 /// A place in a program or library.
@@ -180,10 +180,7 @@ fn create_multi(a: &Attach<'_>, path: &Path, offsets: &[u64], opts: UprobeMultiO
         },
         path_fd: None,
     };
-    a.link_as(attach_type, Target::None, 0, kind).map_err(|e| match e.errno() {
-        Errno::EOPNOTSUPP => e.with_kind(ErrorKind::Unsupported { feature, since }),
-        _ => e,
-    })
+    a.link_as(attach_type, Target::None, 0, kind).map_err(|e| kprobe::unsupported_if_refused(e, feature, since))
 }
 
 fn full_path(kernel: &Kernel, binary: &Path) -> Result<PathBuf> {

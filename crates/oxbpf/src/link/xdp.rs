@@ -71,7 +71,7 @@ pub struct XdpState {
 
 /// What takes back an attachment made over netlink.
 #[derive(Debug)]
-pub(super) struct Undo {
+pub(crate) struct Undo {
     ifindex: u32,
     mode: XdpMode,
     prog: ProgFd,

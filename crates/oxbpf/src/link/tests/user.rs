@@ -1,0 +1,3 @@
+//! Functions of user programs.
+
+use super::*;
