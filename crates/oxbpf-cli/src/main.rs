@@ -1,3 +1,40 @@
-//! The oxbpf command.
+//! The `oxbpf` command: one module a noun, and `run`.
+//!
+//! What is for the user's eyes or for another program goes to standard output, everything about the run itself to standard error.
 
-fn main() {}
+mod failure;
+mod log;
+mod run;
+mod set;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Load, run and look at BPF programs.
+#[derive(Debug, Parser)]
+#[command(name = "oxbpf", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+#[derive(Debug, Subcommand)]
+enum Noun {
+    Run(run::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.noun {
+        Noun::Run(args) => run::main(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            failure::report(&error);
+            ExitCode::from(failure::STATUS)
+        }
+    }
+}

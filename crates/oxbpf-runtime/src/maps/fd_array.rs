@@ -1,0 +1,139 @@
+//! Arrays and hash tables whose values are other objects: programs, maps.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use oxbpf_uapi::{Errno, MapType};
+
+use super::{MapEnv, MapOps, MapParams, check_update, flags};
+use crate::registry::Object;
+
+/// Objects by key. An array is a table whose keys are its indices.
+#[derive(Debug)]
+pub(crate) struct FdArray {
+    params: MapParams,
+    /// What inner maps must look like.
+    inner: Option<MapParams>,
+    is_array: bool,
+    entries: Mutex<BTreeMap<Box<[u8]>, Object>>,
+}
+
+pub(super) fn create(p: &MapParams, _env: &MapEnv, inner: Option<&MapParams>) -> Result<Box<dyn MapOps>, Errno> {
+    if p.max_entries == 0 || p.key_size != 4 || p.value_size != 4 {
+        return Err(Errno::EINVAL);
+    }
+    make(p, inner, true)
+}
+
+pub(super) fn create_hash(p: &MapParams, _env: &MapEnv, inner: Option<&MapParams>) -> Result<Box<dyn MapOps>, Errno> {
+    if p.max_entries == 0 || p.key_size == 0 || p.value_size != 4 {
+        return Err(Errno::EINVAL);
+    }
+    make(p, inner, false)
+}
+
+fn make(p: &MapParams, inner: Option<&MapParams>, is_array: bool) -> Result<Box<dyn MapOps>, Errno> {
+    p.allow_flags(flags::ACCESS | flags::PROG_ACCESS | flags::NO_PREALLOC)?;
+    let wants_inner = p.map_type != MapType::PROG_ARRAY;
+    if wants_inner != inner.is_some() {
+        return Err(if wants_inner { Errno::EBADF } else { Errno::EINVAL });
+    }
+    if inner.is_some_and(|i| super::holds_objects(i.map_type) && i.map_type != MapType::PERF_EVENT_ARRAY) {
+        return Err(Errno::ENOTSUPP);
+    }
+    Ok(Box::new(FdArray { params: p.clone(), inner: inner.cloned(), is_array, entries: Mutex::default() }))
+}
+
+impl FdArray {
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<Box<[u8]>, Object>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The object under a key.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Object> {
+        self.entries().get(key).cloned()
+    }
+
+    fn check_inner(&self, map: &MapParams) -> Result<(), Errno> {
+        let Some(want) = &self.inner else { return Err(Errno::EINVAL) };
+        let is_array = matches!(map.map_type, MapType::ARRAY | MapType::PERCPU_ARRAY);
+        let same = map.map_type == want.map_type
+            && map.key_size == want.key_size
+            && map.value_size == want.value_size
+            && map.map_flags == want.map_flags
+            && (!is_array || want.map_flags & flags::INNER_MAP != 0 || map.max_entries == want.max_entries);
+        if same { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+}
+
+impl MapOps for FdArray {
+    /// The register value of an inner map.
+    fn lookup(&self, key: &[u8], _cpu: u32) -> Option<u64> {
+        match self.get(key)? {
+            Object::Map(map) => Some(map.address()),
+            _ => None,
+        }
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        if self.is_array && self.params.index(key)? >= self.params.max_entries {
+            return Err(Errno::E2BIG);
+        }
+        self.entries().remove(key).map(drop).ok_or(Errno::ENOENT)
+    }
+
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        if self.is_array {
+            let index = key.and_then(|k| self.params.index(k).ok()).filter(|i| *i < self.params.max_entries);
+            return super::array::next_index(index, self.params.max_entries, next);
+        }
+        let entries = self.entries();
+        let known = key.filter(|k| entries.contains_key(*k));
+        let following = match known {
+            Some(key) => entries.keys().find(|k| ***k > *key),
+            None => entries.keys().next(),
+        };
+        let following = following.ok_or(Errno::ENOENT)?;
+        next.get_mut(..following.len()).ok_or(Errno::EINVAL)?.copy_from_slice(following);
+        Ok(())
+    }
+
+    /// User space reads ids.
+    fn read(&self, key: &[u8], out: &mut [u8]) -> Result<(), Errno> {
+        let id = match self.get(key).ok_or(Errno::ENOENT)? {
+            Object::Map(map) => map.id,
+            Object::Prog(prog) => prog.id,
+            _ => return Err(Errno::EOPNOTSUPP),
+        };
+        out.get_mut(..4).ok_or(Errno::EINVAL)?.copy_from_slice(&id.to_ne_bytes());
+        Ok(())
+    }
+
+    fn write_object(&self, key: &[u8], object: Object, flags: u64) -> Result<(), Errno> {
+        if self.is_array {
+            if flags != 0 {
+                return Err(Errno::EINVAL);
+            }
+            if self.params.index(key)? >= self.params.max_entries {
+                return Err(Errno::E2BIG);
+            }
+        }
+        match (&object, self.params.map_type) {
+            (Object::Prog(_), MapType::PROG_ARRAY) => {}
+            (Object::Map(map), MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS) => self.check_inner(&map.params)?,
+            _ => return Err(Errno::EINVAL),
+        }
+        let mut entries = self.entries();
+        let exists = entries.contains_key(key);
+        check_update(flags, exists)?;
+        if !exists && entries.len() >= self.params.max_entries as usize {
+            return Err(Errno::E2BIG);
+        }
+        entries.insert(key.into(), object);
+        Ok(())
+    }
+
+    fn as_fd_array(&self) -> Option<&FdArray> {
+        Some(self)
+    }
+}
