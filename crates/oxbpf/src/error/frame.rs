@@ -80,7 +80,9 @@ impl Frame {
             Self::Map(name) => write!(f, "map `{name}`: "),
             Self::Section(name) => write!(f, "section `{name}`: "),
             Self::Reloc { index, symbol } => write!(f, "relocation {index} (`{symbol}`): "),
-            Self::CoreRelo { index, insn, spec } => write!(f, "CO-RE relocation {index} at instruction {insn} ({spec}): "),
+            Self::CoreRelo { index, insn, spec } => {
+                write!(f, "CO-RE relocation {index} at instruction {insn} ({spec}): ")
+            }
             Self::Insn(off) => write!(f, "instruction {off}: "),
             Self::BtfType { id, name } if name.is_empty() => write!(f, "BTF type [{id}]: "),
             Self::BtfType { id, name } => write!(f, "BTF type [{id}] `{name}`: "),

@@ -334,7 +334,8 @@ mod tests {
 
     #[test]
     fn kernel_error_without_message_names_number_and_meaning() {
-        let e = Error::kernel(Errno::EPERM).at(Frame::Command(Cmd::MAP_CREATE)).at(Frame::Map("events".into()));
+        let e =
+            Error::kernel(Errno::EPERM).at(Frame::Command(Cmd::MAP_CREATE)).at(Frame::Map("events".into()));
         assert_eq!(e.to_string(), "map `events`: BPF_MAP_CREATE: EPERM (Operation not permitted)");
         assert_eq!(e.kind(), ErrorKind::PermissionDenied);
         assert!(e.hint().contains("CAP_BPF"));

@@ -9,9 +9,15 @@ pub struct VerifierLog(String);
 
 /// Fragments of an explanation, and what to do about it.
 const HINTS: &[(&str, &str)] = &[
-    ("invalid mem access 'map_value_or_null'", "compare the result of bpf_map_lookup_elem with NULL before using it"),
+    (
+        "invalid mem access 'map_value_or_null'",
+        "compare the result of bpf_map_lookup_elem with NULL before using it",
+    ),
     ("invalid mem access 'mem_or_null'", "compare the result of the helper with NULL before using it"),
-    ("invalid mem access 'ringbuf_mem_or_null'", "compare the result of bpf_ringbuf_reserve with NULL before using it"),
+    (
+        "invalid mem access 'ringbuf_mem_or_null'",
+        "compare the result of bpf_ringbuf_reserve with NULL before using it",
+    ),
     ("invalid mem access 'scalar'", "read kernel memory with bpf_probe_read_kernel or BPF_CORE_READ"),
     ("invalid mem access 'inv'", "read kernel memory with bpf_probe_read_kernel or BPF_CORE_READ"),
     ("invalid access to packet", "compare the pointer with data_end before reading the packet"),
@@ -84,7 +90,8 @@ fn is_statistics(line: &str) -> bool {
 
 /// Lines that show how the verifier got somewhere: instructions, states, source lines, branch heads.
 fn is_trace(line: &str) -> bool {
-    let numbered = line.split(':').next().is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+    let numbered =
+        line.split(':').next().is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
     let branch = line.starts_with("from ") && line.contains(" to ");
     let state = line.starts_with('R') && line.contains('=') && line.contains("R10=");
     let frame = line.starts_with("frame") && line.contains(':') && line.contains('=');

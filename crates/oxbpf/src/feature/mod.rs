@@ -109,7 +109,9 @@ impl Features {
         let backend = kernel.backend();
         let mut caches = CACHES.lock().unwrap_or_else(PoisonError::into_inner);
         caches.retain(|c| c.kernel.strong_count() > 0);
-        if let Some(found) = caches.iter().find(|c| core::ptr::addr_eq(c.kernel.as_ptr(), Arc::as_ptr(backend))) {
+        if let Some(found) =
+            caches.iter().find(|c| core::ptr::addr_eq(c.kernel.as_ptr(), Arc::as_ptr(backend)))
+        {
             return found.clone();
         }
         let new = Self { kernel: Arc::downgrade(backend), answers: [const { AtomicU8::new(UNKNOWN) }; _] };

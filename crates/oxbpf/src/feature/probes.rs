@@ -4,14 +4,14 @@ use std::path::Path;
 
 use oxbpf_btf::{BtfBuilder, BtfError, FuncLinkage, IntFlags, TypeId, VarLinkage};
 use oxbpf_kernel::{
-    BtfFd, BtfLoad, Fact, GetInfo, Handle, InfoBuffers, Kernel, LinkCreate, LinkKind, LinkSource, MapCreate, MapFd,
-    ProgFd, ProgLoad, Target,
+    BtfFd, BtfLoad, Fact, GetInfo, Handle, InfoBuffers, Kernel, LinkCreate, LinkKind, LinkSource, MapCreate,
+    MapFd, ProgFd, ProgLoad, Target,
 };
 use oxbpf_uapi::flags::MapFlags;
 use oxbpf_uapi::info::BtfInfo;
 use oxbpf_uapi::insn::{
-    BPF_ADD, BPF_ALU64, BPF_CALL, BPF_DW, BPF_EXIT, BPF_JMP, BPF_K, BPF_MEM, BPF_MOV, BPF_PSEUDO_CALL, BPF_PSEUDO_MAP_VALUE,
-    BPF_ST, BPF_X, LD_IMM64,
+    BPF_ADD, BPF_ALU64, BPF_CALL, BPF_DW, BPF_EXIT, BPF_JMP, BPF_K, BPF_MEM, BPF_MOV, BPF_PSEUDO_CALL,
+    BPF_PSEUDO_MAP_VALUE, BPF_ST, BPF_X, LD_IMM64,
 };
 use oxbpf_uapi::{AttachType, Errno, HelperId, Insn, MapType, ProgType};
 use zerocopy::IntoBytes;
@@ -35,7 +35,12 @@ fn accepted<T>(result: Result<T, Errno>) -> Answer {
     }
 }
 
-fn load(kernel: &Kernel, prog_type: ProgType, insns: &[Insn], request: ProgLoad<'_>) -> Result<ProgFd, Errno> {
+fn load(
+    kernel: &Kernel,
+    prog_type: ProgType,
+    insns: &[Insn],
+    request: ProgLoad<'_>,
+) -> Result<ProgFd, Errno> {
     let request = ProgLoad { prog_type, insns, license: "GPL", ..request };
     kernel.prog_load(request).0
 }
@@ -210,7 +215,13 @@ pub(super) fn module_btf(kernel: &Kernel) -> Answer {
 }
 
 /// Asks for a link and says how the kernel refused. The request must be one that no kernel grants.
-fn refusal(kernel: &Kernel, prog: &ProgFd, attach_type: AttachType, target: Target<'_>, kind: LinkKind<'_>) -> Option<Errno> {
+fn refusal(
+    kernel: &Kernel,
+    prog: &ProgFd,
+    attach_type: AttachType,
+    target: Target<'_>,
+    kind: LinkKind<'_>,
+) -> Option<Errno> {
     let source = LinkSource::Prog(prog);
     kernel.link_create(LinkCreate { source, target, attach_type, flags: 0, kind }).err()
 }
@@ -240,7 +251,10 @@ pub(super) fn syscall_wrapper(kernel: &Kernel) -> Answer {
     let symbols = kernel.fact(Fact::Kallsyms)?;
     let name = |line: &[u8]| line.split(|b| *b == b' ').nth(2).map(<[u8]>::to_vec);
     let is_wrapper = |name: &[u8]| {
-        name.starts_with(b"__") && name.ends_with(b"_sys_bpf") && name != b"__se_sys_bpf" && name != b"__do_sys_bpf"
+        name.starts_with(b"__")
+            && name.ends_with(b"_sys_bpf")
+            && name != b"__se_sys_bpf"
+            && name != b"__do_sys_bpf"
     };
     // Only lines that can match are taken apart: there are some 200,000.
     let mut lines = symbols.split(|b| *b == b'\n').filter(|line| line.ends_with(b"_sys_bpf"));
@@ -284,7 +298,8 @@ pub(super) fn arg_ctx_tag(kernel: &Kernel) -> Answer {
     });
     let Ok(btf) = btf else { return Ok(false) };
     // The function asks for a context by calling a helper that wants one; without the tag its argument is only memory.
-    let insns = [Insn::new(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, 1), EXIT, call(HelperId::GET_FUNC_IP), EXIT];
+    let insns =
+        [Insn::new(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, 1), EXIT, call(HelperId::GET_FUNC_IP), EXIT];
     let funcs: [u32; 4] = [0, ids[0].0, 2, ids[1].0];
     let request = ProgLoad {
         prog_name: "det_arg_ctx",

@@ -91,7 +91,8 @@ impl OwnedMap {
         if self.count_of("value", values.len(), self.value_buf_len()?)? != count {
             return Err(self.refuse("there are not as many values as keys".to_owned()));
         }
-        let request = MapUpdateBatch { map: &self.fd, keys, values, count, elem_flags: flags.bits(), flags: 0 };
+        let request =
+            MapUpdateBatch { map: &self.fd, keys, values, count, elem_flags: flags.bits(), flags: 0 };
         let mut command = Command::MapUpdateBatch(request);
         self.kernel.bpf(&mut command).at(|| Frame::Command(Cmd::MAP_UPDATE_BATCH)).at(|| self.frame())?;
         Ok(if let Command::MapUpdateBatch(done) = command { done.count } else { 0 })

@@ -57,7 +57,8 @@ impl OwnedMap {
     #[doc(alias = "bpf_obj_get")]
     pub fn open_pinned(kernel: &Kernel, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let handle = kernel.obj_get(path, 0).at(|| Frame::Command(Cmd::OBJ_GET)).at(|| Frame::Path(path.into()))?;
+        let handle =
+            kernel.obj_get(path, 0).at(|| Frame::Command(Cmd::OBJ_GET)).at(|| Frame::Path(path.into()))?;
         Self::from_fd(kernel, MapFd(handle)).at(|| Frame::Path(path.into()))
     }
 

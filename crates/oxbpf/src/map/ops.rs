@@ -43,7 +43,9 @@ impl OwnedMap {
         let size = self.value_size() as usize;
         let step = size.next_multiple_of(8).max(8);
         let values = self.lookup(key, flags)?;
-        Ok(values.map(|all| all.chunks_exact(step).map(|one| one.get(..size).unwrap_or_default().to_vec()).collect()))
+        Ok(values.map(|all| {
+            all.chunks_exact(step).map(|one| one.get(..size).unwrap_or_default().to_vec()).collect()
+        }))
     }
 
     /// Looks `key` up, gives its value and removes the entry in one step, `None` if absent. Queues and stacks (Linux 4.20), hashes (5.14).
@@ -158,14 +160,19 @@ impl OwnedMap {
 
     pub(super) fn check_key(&self, key: &[u8]) -> Result<()> {
         let (have, want) = (key.len(), self.key_size() as usize);
-        if have == want { Ok(()) } else { Err(self.refuse(format!("the key has {have} bytes, the map's have {want}"))) }
+        if have == want {
+            Ok(())
+        } else {
+            Err(self.refuse(format!("the key has {have} bytes, the map's have {want}")))
+        }
     }
 
     fn check_value(&self, have: usize) -> Result<()> {
         // Storage of a bloom filter or queue has no key, but its value is checked as any other's.
         let want = self.value_buf_len()?;
         // A socket map takes 4-byte descriptors and gives 8-byte cookies under one value size of 4 or 8.
-        let is_socket = matches!(self.map_type(), MapType::SOCKMAP | MapType::SOCKHASH | MapType::REUSEPORT_SOCKARRAY);
+        let is_socket =
+            matches!(self.map_type(), MapType::SOCKMAP | MapType::SOCKHASH | MapType::REUSEPORT_SOCKARRAY);
         if have == want || is_socket && (have == 4 || have == 8) {
             return Ok(());
         }

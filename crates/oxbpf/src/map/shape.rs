@@ -91,7 +91,9 @@ pub(super) fn read_info(kernel: &Kernel, fd: &MapFd) -> Result<MapInfo> {
 pub(crate) fn possible_cpus(kernel: &Kernel) -> Result<u32> {
     let bytes = kernel.fact(Fact::PossibleCpus).at(|| Frame::Target("possible CPUs".into()))?;
     let text = String::from_utf8_lossy(&bytes);
-    count_cpus(text.trim()).ok_or(Errno::EINVAL).at(|| Frame::Target(format!("possible CPUs `{}`", text.trim())))
+    count_cpus(text.trim())
+        .ok_or(Errno::EINVAL)
+        .at(|| Frame::Target(format!("possible CPUs `{}`", text.trim())))
 }
 
 /// The number of CPUs in a list such as `0-3,8`.

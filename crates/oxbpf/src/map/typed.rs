@@ -33,7 +33,9 @@ impl<'m, K, V> TypedMap<'m, K, V> {
         }
         for (what, have, want) in sizes {
             if have != want as usize {
-                return Err(map.refuse(format!("the {what} type has {have} bytes, the map's {what}s have {want}")));
+                return Err(
+                    map.refuse(format!("the {what} type has {have} bytes, the map's {what}s have {want}"))
+                );
             }
         }
         Ok(Self { map, types: PhantomData })

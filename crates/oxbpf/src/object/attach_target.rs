@@ -63,13 +63,19 @@ fn find(
     find_in_kernel(types, spec.expected_attach_type, name)
 }
 
-fn find_in_kernel(types: &KernelTypes, attach_type: AttachType, name: &str) -> Result<(TypeId, Option<BtfFd>)> {
+fn find_in_kernel(
+    types: &KernelTypes,
+    attach_type: AttachType,
+    name: &str,
+) -> Result<(TypeId, Option<BtfFd>)> {
     let (module, name) = name.split_once(':').map_or((None, name), |(module, name)| (Some(module), name));
     let (prefix, kind, what) = spelling(attach_type);
     let spelled = format!("{prefix}{name}");
     let found = match module {
         None => types.find(&spelled, kind)?,
-        Some("vmlinux") => types.vmlinux()?.find(&spelled, kind).map(|id| super::types::Found { id, module: None }),
+        Some("vmlinux") => {
+            types.vmlinux()?.find(&spelled, kind).map(|id| super::types::Found { id, module: None })
+        }
         Some(module) => types.find_in_modules(&spelled, kind, Some(module))?,
     };
     match found {
@@ -95,10 +101,14 @@ fn find_in_program(kernel: &Kernel, prog: &ProgFd, name: &str) -> Result<TypeId>
     let request = GetInfo { object: prog, info: info.as_mut_bytes(), buffers: InfoBuffers::None };
     kernel.get_info(request).at(|| Frame::Command(Cmd::OBJ_GET_INFO_BY_FD))?;
     if info.btf_id == 0 {
-        return Err(Error::invalid_input("the target program has no BTF, so nothing can attach to its functions"));
+        return Err(Error::invalid_input(
+            "the target program has no BTF, so nothing can attach to its functions",
+        ));
     }
-    let handle = kernel.get_fd_by_id(ObjectKind::Btf, info.btf_id).at(|| Frame::Command(Cmd::BTF_GET_FD_BY_ID))?;
+    let handle =
+        kernel.get_fd_by_id(ObjectKind::Btf, info.btf_id).at(|| Frame::Command(Cmd::BTF_GET_FD_BY_ID))?;
     let btf = Btf::parse(read_btf(kernel, &handle)?).map_err(|e| Error::kernel(e.errno()).with_source(e))?;
-    btf.find(name, BtfKind::FUNC)
-        .ok_or_else(|| Error::not_found(format!("the target program has no function `{name}`")).with_errno(Errno::ESRCH))
+    btf.find(name, BtfKind::FUNC).ok_or_else(|| {
+        Error::not_found(format!("the target program has no function `{name}`")).with_errno(Errno::ESRCH)
+    })
 }

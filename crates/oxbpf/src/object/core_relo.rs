@@ -68,19 +68,25 @@ impl Core {
         if codes.is_empty() {
             return Ok(Vec::new());
         }
-        let groups = ext.core_relos(btf).map_err(|e| Error::invalid_object("").with_errno(e.errno()).with_source(e));
+        let groups =
+            ext.core_relos(btf).map_err(|e| Error::invalid_object("").with_errno(e.errno()).with_source(e));
         let groups = groups.at(|| Frame::Section(".BTF.ext".into()))?;
         let mut sites = Vec::new();
         for (id, code) in codes {
             let section = groups.iter().position(|g| g.name == code.section).unwrap_or(groups.len());
-            let relos = code.core_relocs.iter().map(|r| CoreReloc { insn: r.insn, code: id, record: r.record });
+            let relos =
+                code.core_relocs.iter().map(|r| CoreReloc { insn: r.insn, code: id, record: r.record });
             sites.extend(relos.map(|relo| Site { section, relo }));
         }
         sites.sort_by_key(|s| (s.section, s.relo.record));
         Ok(sites)
     }
 
-    fn relocate_sites(&self, sites: &[Site], relocator: &mut Relocator<'_>) -> Result<(Pieces, Vec<FailedCore>)> {
+    fn relocate_sites(
+        &self,
+        sites: &[Site],
+        relocator: &mut Relocator<'_>,
+    ) -> Result<(Pieces, Vec<FailedCore>)> {
         let records = in_object(ExtRecords::new(&self.spec))?;
         let mut pieces = Pieces::new();
         let mut failed = Vec::new();

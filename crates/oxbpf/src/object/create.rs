@@ -39,7 +39,9 @@ impl Core {
     pub(super) fn create_maps(&mut self) -> Result<()> {
         for i in 0..self.spec.maps.len() {
             let frame = self.spec.maps.get(i).map(|m| Frame::Map(m.real_name.clone()));
-            self.create_map(i).map_err(|e| frame.into_iter().fold(e, Error::at)).at(|| Frame::Step("create"))?;
+            self.create_map(i)
+                .map_err(|e| frame.into_iter().fold(e, Error::at))
+                .at(|| Frame::Step("create"))?;
         }
         for i in 0..self.spec.maps.len() {
             self.fill_map_slots(i)?;
@@ -82,7 +84,9 @@ impl Core {
         if !is_given {
             self.reuse_pinned(i)?;
         }
-        let (Some(spec), Some(row)) = (self.spec.maps.get_mut(i), self.maps.get_mut(i)) else { return Ok(()) };
+        let (Some(spec), Some(row)) = (self.spec.maps.get_mut(i), self.maps.get_mut(i)) else {
+            return Ok(());
+        };
         if let Some(fd) = &row.reused {
             let shape = shape_of(spec);
             row.live = Some(OwnedMap::new(self.kernel.clone(), fd.clone(), shape));
@@ -179,7 +183,11 @@ fn create(kernel: &Kernel, features: &Features, btf: Option<&BtfFd>, spec: &mut 
     let inner = match spec.inner.as_deref_mut() {
         Some(inner) => {
             let name = inner.real_name.clone();
-            Some(create(kernel, features, btf, inner).at(|| Frame::Map(name)).at(|| Frame::Step("create inner"))?)
+            Some(
+                create(kernel, features, btf, inner)
+                    .at(|| Frame::Map(name))
+                    .at(|| Frame::Step("create inner"))?,
+            )
         }
         None => None,
     };
@@ -221,7 +229,11 @@ fn retry(kernel: &Kernel, features: &Features, request: &mut MapCreate<'_>) -> R
     }
     let mmapable = MapFlags::MMAPABLE.bits();
     let is_array = request.map_type == MapType::ARRAY;
-    if !is_final(&result) && is_array && request.map_flags & mmapable != 0 && !features.has(Feature::ArrayMmap) {
+    if !is_final(&result)
+        && is_array
+        && request.map_flags & mmapable != 0
+        && !features.has(Feature::ArrayMmap)
+    {
         request.map_flags &= !mmapable;
         result = kernel.map_create(*request);
     }
@@ -247,7 +259,8 @@ fn is_final(result: &Result<MapFd, Errno>) -> bool {
 }
 
 fn explain(features: &Features, spec: &MapSpec, errno: Errno) -> Error {
-    let is_data = matches!(spec.origin, MapOrigin::Data | MapOrigin::RoData | MapOrigin::Bss | MapOrigin::Kconfig);
+    let is_data =
+        matches!(spec.origin, MapOrigin::Data | MapOrigin::RoData | MapOrigin::Bss | MapOrigin::Kconfig);
     let error = match errno {
         Errno::EINVAL if is_data && !features.has(Feature::GlobalData) => {
             Error::unsupported(Feature::GlobalData.name(), Feature::GlobalData.since())
@@ -334,7 +347,9 @@ fn share(live: &OwnedMap, len: usize) -> Option<Mapping> {
 /// An error for objects that need what this version does not do.
 pub(super) fn not_built(feature: &'static str) -> Error {
     let kind = ErrorKind::Unsupported { feature, since: "" };
-    Error::unsupported(feature, "").with_kind(kind).with_message(format!("{feature} are not supported by this version"))
+    Error::unsupported(feature, "")
+        .with_kind(kind)
+        .with_message(format!("{feature} are not supported by this version"))
 }
 
 #[cfg(test)]
@@ -343,7 +358,9 @@ mod tests {
 
     #[test]
     fn ring_sizes_are_powers_of_two_of_at_least_a_page() {
-        for (asked, given) in [(0, 0), (1, 4096), (4096, 4096), (4097, 8192), (256 << 10, 256 << 10), (300_000, 524_288)] {
+        for (asked, given) in
+            [(0, 0), (1, 4096), (4096, 4096), (4097, 8192), (256 << 10, 256 << 10), (300_000, 524_288)]
+        {
             assert_eq!(ring_size(asked, 4096), given, "{asked}");
         }
         assert_eq!(ring_size(u32::MAX, 4096), u32::MAX);

@@ -54,7 +54,9 @@ impl Core {
         }
         for (spec, resolved) in externs.iter().zip(&resolved) {
             match resolved {
-                Resolved::Missing if spec.is_weak => log::debug!("extern '{}' (weak): not there, is zero", spec.name),
+                Resolved::Missing if spec.is_weak => {
+                    log::debug!("extern '{}' (weak): not there, is zero", spec.name)
+                }
                 Resolved::Missing => return Err(missing(spec)),
                 _ => log::debug!("extern '{}': {resolved:?}", spec.name),
             }
@@ -81,7 +83,10 @@ impl Core {
             }
             collect(&self.options.kconfig, &wanted, &mut values)?;
             if wanted.keys().any(|name| !values.contains_key(name)) {
-                let text = self.kernel.fact(Fact::KernelConfig).at(|| Frame::Target("kernel configuration".into()))?;
+                let text = self
+                    .kernel
+                    .fact(Fact::KernelConfig)
+                    .at(|| Frame::Target("kernel configuration".into()))?;
                 collect(&String::from_utf8_lossy(&text), &wanted, &mut values)?;
             }
         }
@@ -112,8 +117,10 @@ impl Core {
             "LINUX_HAS_BPF_COOKIE" => Ok(Some(self.features.has(Feature::BpfCookie).into())),
             "LINUX_HAS_SYSCALL_WRAPPER" => Ok(Some(self.features.has(Feature::SyscallWrapper).into())),
             name if name.starts_with("LINUX_") && spec.is_weak => Ok(None),
-            _ => Err(Error::invalid_object("names that start with neither CONFIG_ nor a known LINUX_ have no value")
-                .with_hint("known: LINUX_KERNEL_VERSION, LINUX_HAS_BPF_COOKIE, LINUX_HAS_SYSCALL_WRAPPER")),
+            _ => Err(Error::invalid_object(
+                "names that start with neither CONFIG_ nor a known LINUX_ have no value",
+            )
+            .with_hint("known: LINUX_KERNEL_VERSION, LINUX_HAS_BPF_COOKIE, LINUX_HAS_SYSCALL_WRAPPER")),
         }
     }
 
@@ -124,7 +131,12 @@ impl Core {
         number.map_err(|_| Error::kernel(Errno::EINVAL).at(Frame::Target("kernel version".into())))
     }
 
-    fn resolve_variable(&mut self, types: &KernelTypes, spec: &ExternSpec, local: TypeId) -> Result<Resolved> {
+    fn resolve_variable(
+        &mut self,
+        types: &KernelTypes,
+        spec: &ExternSpec,
+        local: TypeId,
+    ) -> Result<Resolved> {
         let Some(found) = types.find(&spec.name, BtfKind::VAR)? else { return Ok(Resolved::Missing) };
         let btf = types.btf_of(&found)?;
         let kernel_type = btf.get(found.id).and_then(|var| btf.resolve(var.type_id()));
@@ -133,7 +145,12 @@ impl Core {
         self.keep(types, &found, false)
     }
 
-    fn resolve_function(&mut self, types: &KernelTypes, spec: &ExternSpec, local: TypeId) -> Result<Resolved> {
+    fn resolve_function(
+        &mut self,
+        types: &KernelTypes,
+        spec: &ExternSpec,
+        local: TypeId,
+    ) -> Result<Resolved> {
         let name = essential_name(&spec.name);
         let Some(found) = types.find(name, BtfKind::FUNC)? else { return Ok(Resolved::Missing) };
         let btf = types.btf_of(&found)?;
@@ -151,7 +168,10 @@ impl Core {
         if is_compatible(own, local, btf, id)? {
             return Ok(());
         }
-        let message = format!("the kernel's {what} `{}` has a type ([{id}]) that is not compatible with the object's ([{local}])", spec.name);
+        let message = format!(
+            "the kernel's {what} `{}` has a type ([{id}]) that is not compatible with the object's ([{local}])",
+            spec.name
+        );
         Err(Error::invalid_object(message))
     }
 
@@ -172,7 +192,8 @@ impl Core {
                 self.fd_array.push((*fd).clone());
                 self.fd_array.len() - 1
             });
-            fd_index = i16::try_from(index).map_err(|_| Error::invalid_object("its functions are in too many modules"))?;
+            fd_index = i16::try_from(index)
+                .map_err(|_| Error::invalid_object("its functions are in too many modules"))?;
         }
         if !self.module_fds.iter().any(|h| h.is_same(&fd)) {
             self.module_fds.push(fd);
@@ -229,16 +250,20 @@ fn resolve_addresses(core: &Core, externs: &[ExternSpec], resolved: &mut [Resolv
 
 fn missing(spec: &ExternSpec) -> Error {
     let (what, hint) = match &spec.kind {
-        ExternKind::Kconfig { .. } => {
-            ("the kernel configuration does not set it", "declare it __weak, or give its value: kconfig(\"CONFIG_X=y\")")
+        ExternKind::Kconfig { .. } => (
+            "the kernel configuration does not set it",
+            "declare it __weak, or give its value: kconfig(\"CONFIG_X=y\")",
+        ),
+        ExternKind::KsymAddr => {
+            ("the kernel has no symbol of that name", "declare it __weak if the program can do without")
         }
-        ExternKind::KsymAddr => ("the kernel has no symbol of that name", "declare it __weak if the program can do without"),
         ExternKind::KsymVar { .. } => {
             ("the kernel has no variable of that name", "declare it __weak if the program can do without")
         }
-        ExternKind::Kfunc { .. } => {
-            ("the kernel has no function of that name for programs", "declare it __weak and test it with bpf_ksym_exists")
-        }
+        ExternKind::Kfunc { .. } => (
+            "the kernel has no function of that name for programs",
+            "declare it __weak and test it with bpf_ksym_exists",
+        ),
     };
     Error::not_found(what).with_errno(Errno::ESRCH).with_hint(hint).at(Frame::Extern(spec.name.clone()))
 }

@@ -71,7 +71,9 @@ impl Core {
         let global = self.global(name)?;
         let range = global.offset as usize..global.offset as usize + global.size as usize;
         let data = self.spec.maps.get(global.map.0 as usize).and_then(|m| m.data.get(range));
-        data.ok_or_else(|| Error::invalid_object("the variable lies outside its section").at(Frame::Global(name.into())))
+        data.ok_or_else(|| {
+            Error::invalid_object("the variable lies outside its section").at(Frame::Global(name.into()))
+        })
     }
 
     pub(crate) fn set_initial_global(&mut self, name: &str, value: &[u8]) -> Result<()> {
@@ -84,7 +86,8 @@ impl Core {
         }
         let range = global.offset as usize..global.offset as usize + global.size as usize;
         let data = self.spec.maps.get_mut(global.map.0 as usize).and_then(|m| m.data.get_mut(range));
-        let place = data.ok_or_else(|| Error::invalid_object("the variable lies outside its section")).at(frame)?;
+        let place =
+            data.ok_or_else(|| Error::invalid_object("the variable lies outside its section")).at(frame)?;
         place.copy_from_slice(value);
         Ok(())
     }
@@ -103,7 +106,9 @@ impl Core {
             let mut value = vec![0; spec.value_size as usize];
             live.lookup_into(&0u32.to_ne_bytes(), &mut value, Default::default())?;
             let range = offset..offset + global.size as usize;
-            let found = value.get(range).ok_or_else(|| Error::invalid_object("the variable lies outside its section"))?;
+            let found = value
+                .get(range)
+                .ok_or_else(|| Error::invalid_object("the variable lies outside its section"))?;
             out.copy_from_slice(found);
         }
         Ok(out)

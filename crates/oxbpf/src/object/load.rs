@@ -65,7 +65,9 @@ impl Core {
     }
 
     fn load_insns(&self, id: ProgId, insns: &mut Vec<Insn>) -> Result<(ProgFd, String)> {
-        let Some((spec, row)) = self.program(id) else { return Err(Error::invalid_input("there is no such program")) };
+        let Some((spec, row)) = self.program(id) else {
+            return Err(Error::invalid_input("there is no such program"));
+        };
         if spec.prog_type == ProgType::UNSPEC {
             return Err(Error::invalid_object("its section name does not say what type of program it is")
                 .with_hint(section_hint(&spec.sec_name)));
@@ -89,8 +91,13 @@ impl Core {
         if level == 0 && matches!(&result, Err(e) if is_worth_a_log(*e)) {
             (result, log) = self.attempt(id, insns, &how, 1, len);
         }
-        while result.as_ref().err() == Some(&Errno::ENOSPC) && self.options.log_size.is_none() && len < MAX_LOG_LEN {
-            len = log.true_size.max(len.saturating_mul(2)).min(MAX_LOG_LEN);
+        while result.as_ref().err() == Some(&Errno::ENOSPC)
+            && self.options.log_size.is_none()
+            && len < MAX_LOG_LEN
+        {
+            // Kernels since 6.4 say how much they need.
+            let want = if log.true_size > len { log.true_size } else { len.saturating_mul(2) };
+            len = want.min(MAX_LOG_LEN);
             (result, log) = self.attempt(id, insns, &how, level.max(1), len);
         }
         match result {
@@ -102,7 +109,14 @@ impl Core {
         }
     }
 
-    fn attempt(&self, id: ProgId, insns: &[Insn], how: &How<'_>, level: u32, len: usize) -> (Result<ProgFd, Errno>, Log) {
+    fn attempt(
+        &self,
+        id: ProgId,
+        insns: &[Insn],
+        how: &How<'_>,
+        level: u32,
+        len: usize,
+    ) -> (Result<ProgFd, Errno>, Log) {
         let Some((spec, row)) = self.program(id) else { return (Err(Errno::EINVAL), Log::default()) };
         let mut flags = row.prog_flags;
         if spec.flags.sleepable {
@@ -137,7 +151,8 @@ impl Core {
             request.line_info_rec_size = row.info.line_info_rec_size;
         }
         let (result, request) = self.kernel.prog_load(request);
-        let log = request.log.map(|l| Log { text: l.text(), true_size: l.true_size as usize }).unwrap_or_default();
+        let log =
+            request.log.map(|l| Log { text: l.text(), true_size: l.true_size as usize }).unwrap_or_default();
         (result, log)
     }
 
@@ -169,7 +184,9 @@ impl Core {
     fn rejected(&self, id: ProgId, errno: Errno, log: &str) -> Error {
         let log = explain(self, id, log);
         if !log.trim().is_empty() {
-            return Error::kernel(errno).with_kind(ErrorKind::Verifier).at(Frame::Verifier(VerifierLog::new(log)));
+            return Error::kernel(errno)
+                .with_kind(ErrorKind::Verifier)
+                .at(Frame::Verifier(VerifierLog::new(log)));
         }
         let error = Error::kernel(errno);
         let Some((spec, _)) = self.program(id) else { return error };
@@ -188,7 +205,10 @@ impl Core {
         let Some((_, row)) = self.program(id) else { return };
         for (i, (spec, map)) in self.spec.maps.iter().zip(&self.maps).enumerate() {
             let is_used = row.used_maps.contains(&oxbpf_object::MapId(i as u32));
-            let Some(live) = map.live.as_ref().filter(|_| spec.origin == MapOrigin::RoData && !is_used) else { continue };
+            let Some(live) = map.live.as_ref().filter(|_| spec.origin == MapOrigin::RoData && !is_used)
+            else {
+                continue;
+            };
             debug_assert_ne!(spec.map_type, MapType::UNSPEC);
             let request = ProgBindMap { prog, map: live.fd(), flags: 0 };
             if let Err(e) = self.kernel.bpf(&mut Command::ProgBindMap(request)) {
@@ -233,6 +253,8 @@ fn older_helper(insn: Insn) -> Option<HelperId> {
 fn section_hint(section: &str) -> String {
     match oxbpf_object::sec_def::suggest(section) {
         Some(near) => format!("did you mean SEC(\"{near}\")?"),
-        None => "give it a section name that the documentation of sections lists, or call set_type".to_owned(),
+        None => {
+            "give it a section name that the documentation of sections lists, or call set_type".to_owned()
+        }
     }
 }

@@ -5,14 +5,16 @@
 
 use oxbpf_object::ProgId;
 
-use oxbpf_relo::POISON;
 use super::relocate::{POISON_KFUNC, POISON_MAP};
 use super::state::Core;
+use oxbpf_relo::POISON;
 
 /// The log with the two lines about such a call replaced.
 pub(super) fn explain(core: &Core, id: ProgId, log: &str) -> String {
     let Some((call, number)) = poisoned_call(log) else { return log.to_owned() };
-    let Some(insn) = call.split(':').next().and_then(|n| n.trim().parse::<u32>().ok()) else { return log.to_owned() };
+    let Some(insn) = call.split(':').next().and_then(|n| n.trim().parse::<u32>().ok()) else {
+        return log.to_owned();
+    };
     let Some((what, why)) = reason(core, id, insn, number) else { return log.to_owned() };
     let complaint = format!("invalid func unknown#{number}");
     let mut out = String::with_capacity(log.len() + why.len());
@@ -49,11 +51,18 @@ fn reason(core: &Core, id: ProgId, insn: u32, number: i32) -> Option<(&'static s
     if number == POISON {
         let (_, row) = core.program(id)?;
         let piece = row.pieces.iter().find(|p| (p.insn_off..p.insn_off + p.len).contains(&insn))?;
-        let failed = core.failed_core.iter().find(|f| f.code == piece.id && f.insn == insn - piece.insn_off)?;
-        return Some(("invalid CO-RE relocation", format!("failed to resolve CO-RE relocation {}", failed.spec)));
+        let failed =
+            core.failed_core.iter().find(|f| f.code == piece.id && f.insn == insn - piece.insn_off)?;
+        return Some((
+            "invalid CO-RE relocation",
+            format!("failed to resolve CO-RE relocation {}", failed.spec),
+        ));
     }
     if let Some(spec) = index(POISON_KFUNC).and_then(|i| core.spec.externs.get(i)) {
-        return Some(("invalid kfunc call", format!("kfunc '{}' is referenced but wasn't resolved", spec.name)));
+        return Some((
+            "invalid kfunc call",
+            format!("kfunc '{}' is referenced but wasn't resolved", spec.name),
+        ));
     }
     let spec = index(POISON_MAP).and_then(|i| core.spec.maps.get(i))?;
     Some(("invalid BPF map reference", format!("BPF map '{}' is referenced but wasn't created", spec.name)))

@@ -276,7 +276,8 @@ impl OpenMapMut<'_> {
     /// The kernel's, when it can't tell the shape of `fd`.
     #[doc(alias = "bpf_map__reuse_fd")]
     pub fn reuse_fd(&mut self, fd: MapFd) -> Result<&mut Self> {
-        let shape = crate::map::MapShape::read(&self.core.kernel, &fd).at(|| Frame::Map(self.spec().real_name.clone()))?;
+        let shape = crate::map::MapShape::read(&self.core.kernel, &fd)
+            .at(|| Frame::Map(self.spec().real_name.clone()))?;
         let spec = self.spec_mut();
         spec.map_type = shape.map_type;
         spec.key_size = shape.key_size;

@@ -37,7 +37,8 @@ impl Core {
     /// Refuses what can't be loaded, before anything is created.
     fn check_loadable(&self) -> Result<()> {
         if self.spec.is_foreign_endian {
-            return Err(Error::invalid_object("the object is for machines of the other byte order").with_errno(Errno(4003)));
+            return Err(Error::invalid_object("the object is for machines of the other byte order")
+                .with_errno(Errno(4003)));
         }
         let maps = self.spec.maps.iter().filter(|m| m.autocreate);
         let of_struct_ops = |m: &&oxbpf_object::MapSpec| {

@@ -1,6 +1,9 @@
 //! Final instructions: programs with their functions, with maps, externs and debug records filled in.
 
-use oxbpf_object::{CodeId, ExtInfo, ExtRecords, ExternId, MapId, MapOrigin, ProgId, ProgramCode, Reloc, RelocTarget, assemble};
+use oxbpf_object::{
+    CodeId, ExtInfo, ExtRecords, ExternId, MapId, MapOrigin, ProgId, ProgramCode, Reloc, RelocTarget,
+    assemble,
+};
 use oxbpf_uapi::Insn;
 use oxbpf_uapi::insn::{
     BPF_CALL, BPF_JMP, BPF_PSEUDO_BTF_ID, BPF_PSEUDO_KFUNC_CALL, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE,
@@ -32,7 +35,8 @@ fn poison(number: i32) -> Insn {
 impl Core {
     /// Gives every program that is to be loaded its final instructions.
     pub(super) fn relocate_programs(&mut self, externs: &[Resolved]) -> Result<()> {
-        let wanted: Vec<_> = (0..).map(ProgId).zip(&self.programs).filter(|(_, r)| r.autoload).map(|(id, _)| id).collect();
+        let wanted: Vec<_> =
+            (0..).map(ProgId).zip(&self.programs).filter(|(_, r)| r.autoload).map(|(id, _)| id).collect();
         let records = in_object(ExtRecords::new(&self.spec))?;
         let done: Vec<_> = wanted
             .iter()
@@ -49,7 +53,12 @@ impl Core {
         Ok(())
     }
 
-    fn relocate_program(&self, id: ProgId, records: &ExtRecords<'_>, externs: &[Resolved]) -> Result<Relocated> {
+    fn relocate_program(
+        &self,
+        id: ProgId,
+        records: &ExtRecords<'_>,
+        externs: &[Resolved],
+    ) -> Result<Relocated> {
         let mut code = in_object(assemble(&self.spec, id))?;
         let mut used_maps = Vec::new();
         for (index, reloc) in (0..).zip(core::mem::take(&mut code.relocs)) {
@@ -104,7 +113,13 @@ impl Core {
         .ok_or_else(short)
     }
 
-    fn apply_extern_address(&self, insns: &mut [Insn], at: usize, id: ExternId, externs: &[Resolved]) -> Option<()> {
+    fn apply_extern_address(
+        &self,
+        insns: &mut [Insn],
+        at: usize,
+        id: ExternId,
+        externs: &[Resolved],
+    ) -> Option<()> {
         match externs.get(id.0 as usize).copied().unwrap_or(Resolved::Missing) {
             Resolved::Kconfig(offset) => {
                 let map = self.spec.maps.iter().position(|m| m.origin == MapOrigin::Kconfig)?;
@@ -115,9 +130,13 @@ impl Core {
                 }
             }
             Resolved::Btf { id, fd, .. } => set_imm64(insns, at, BPF_PSEUDO_BTF_ID, id.0.cast_signed(), fd),
-            Resolved::Address(address) => {
-                set_imm64(insns, at, 0, (address as u32).cast_signed(), ((address >> 32) as u32).cast_signed())
-            }
+            Resolved::Address(address) => set_imm64(
+                insns,
+                at,
+                0,
+                (address as u32).cast_signed(),
+                ((address >> 32) as u32).cast_signed(),
+            ),
             Resolved::Missing => set_imm64(insns, at, 0, 0, 0),
         }
     }
@@ -133,7 +152,9 @@ impl Core {
             RelocTarget::ExternAddr(id) | RelocTarget::ExternCall(id) => {
                 self.spec.externs.get(id.0 as usize).map(|e| e.name.clone())
             }
-            RelocTarget::Call(id) | RelocTarget::FuncAddr(id) => self.spec.code(CodeId::Func(id)).map(|c| c.name.clone()),
+            RelocTarget::Call(id) | RelocTarget::FuncAddr(id) => {
+                self.spec.code(CodeId::Func(id)).map(|c| c.name.clone())
+            }
             RelocTarget::ProgCall(id) => self.spec.code(CodeId::Prog(id)).map(|c| c.name.clone()),
             RelocTarget::JumpTable { .. } => Some(".jumptables".to_owned()),
         };

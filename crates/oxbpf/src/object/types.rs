@@ -50,7 +50,9 @@ impl KernelTypes {
             Err(Errno::ENOENT) => {
                 return Err(Error::unsupported("types of its own", "5.4")
                     .with_message("the kernel has no BTF of its own (/sys/kernel/btf/vmlinux)")
-                    .with_hint("the kernel needs CONFIG_DEBUG_INFO_BTF=y, or give BTF for it with btf_custom_path"));
+                    .with_hint(
+                        "the kernel needs CONFIG_DEBUG_INFO_BTF=y, or give BTF for it with btf_custom_path",
+                    ));
             }
             blob => blob.at(|| Frame::Target("BTF of the kernel".into()))?,
         };
@@ -81,7 +83,12 @@ impl KernelTypes {
     }
 
     /// A type by name in the modules, or in the one called `only`.
-    pub(super) fn find_in_modules(&self, name: &str, kind: BtfKind, only: Option<&str>) -> Result<Option<Found>> {
+    pub(super) fn find_in_modules(
+        &self,
+        name: &str,
+        kind: BtfKind,
+        only: Option<&str>,
+    ) -> Result<Option<Found>> {
         let modules = self.modules()?.iter().enumerate();
         let mut wanted = modules.filter(|(_, m)| only.is_none_or(|only| m.name == only));
         Ok(wanted.find_map(|(i, m)| Some(Found { id: m.btf.find_own(name, kind)?, module: Some(i) })))

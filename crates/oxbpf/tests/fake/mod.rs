@@ -1,0 +1,291 @@
+//! A kernel that says yes, unless a test tells it not to, and writes down what it was asked.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use oxbpf::{Kernel, ObjectBuilder};
+use oxbpf_kernel::{
+    Backend, Blob, Command, Fact, Handle, InfoBuffers, LogBuf, Mapping, NlMessage, Opening, PerfRequest,
+    PollSet, ProgLoad, Prot, Reply,
+};
+use oxbpf_uapi::info::MapInfo;
+use oxbpf_uapi::{Errno, Insn, MapType};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Decides about a command before the fake answers it.
+type Rule = Box<dyn Fn(&mut Command<'_>) -> Option<Errno> + Send + Sync>;
+
+/// What a test sets and reads.
+#[derive(Default)]
+pub(crate) struct State {
+    rules: Mutex<Vec<Rule>>,
+    facts: Mutex<HashMap<String, Vec<u8>>>,
+    /// Commands, one a line.
+    pub(crate) asked: Mutex<Vec<String>>,
+    /// Facts that were asked for.
+    pub(crate) facts_asked: Mutex<Vec<String>>,
+    /// Numbers of references that are open.
+    live: Arc<Mutex<HashSet<i32>>>,
+    next: AtomicI32,
+    maps: Mutex<HashMap<i32, FakeMap>>,
+    pins: Mutex<HashMap<PathBuf, Handle>>,
+    /// Instructions of each program that was loaded, by name; the last one counts.
+    pub(crate) programs: Mutex<HashMap<String, Vec<Insn>>>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct FakeMap {
+    pub(crate) info: MapInfo,
+    pub(crate) entries: HashMap<Vec<u8>, Vec<u8>>,
+    pub(crate) is_frozen: bool,
+}
+
+struct Alive(i32, Arc<Mutex<HashSet<i32>>>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.1.lock().unwrap().remove(&self.0);
+    }
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Fake(pub(crate) Arc<State>);
+
+impl std::fmt::Debug for Fake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fake")
+    }
+}
+
+impl Fake {
+    pub(crate) fn new() -> Self {
+        let fake = Self::default();
+        fake.0.next.store(100, Ordering::Relaxed);
+        fake.fact(Fact::PossibleCpus, "0-3");
+        fake.fact(Fact::KernelVersion, "393216");
+        fake
+    }
+
+    /// Adds a rule; the first that gives an error number decides.
+    pub(crate) fn refuse(&self, rule: impl Fn(&mut Command<'_>) -> Option<Errno> + Send + Sync + 'static) {
+        self.0.rules.lock().unwrap().push(Box::new(rule));
+    }
+
+    pub(crate) fn fact(&self, what: Fact<'_>, text: impl AsRef<[u8]>) {
+        self.0.facts.lock().unwrap().insert(format!("{what:?}"), text.as_ref().to_vec());
+    }
+
+    pub(crate) fn builder(&self) -> ObjectBuilder {
+        ObjectBuilder::new().kernel(Kernel::new(self.clone())).pin_root_path("/pins")
+    }
+
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.0.asked.lock().unwrap().clone()
+    }
+
+    /// Gives the kernel the object's own types, so that its CO-RE relocations find what they look for.
+    pub(crate) fn with_types_of(self, path: &str) -> Self {
+        let open = self.builder().open_file(object(path)).unwrap();
+        self.fact(Fact::VmlinuxBtf, open.btf().unwrap().raw());
+        self
+    }
+
+    /// Commands that start with `word`.
+    pub(crate) fn asked_for(&self, word: &str) -> Vec<String> {
+        self.asked().into_iter().filter(|a| a.starts_with(word)).collect()
+    }
+
+    pub(crate) fn live(&self) -> usize {
+        self.0.live.lock().unwrap().len()
+    }
+
+    pub(crate) fn pinned(&self) -> Vec<PathBuf> {
+        self.0.pins.lock().unwrap().keys().cloned().collect()
+    }
+
+    pub(crate) fn map(&self, name: &str) -> FakeMap {
+        let maps = self.0.maps.lock().unwrap();
+        let found = maps.values().filter(|m| text(&m.info.name) == name).max_by_key(|m| m.info.id);
+        found.unwrap_or_else(|| panic!("no map {name}")).clone()
+    }
+
+    fn new_handle(&self) -> Handle {
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        self.0.live.lock().unwrap().insert(number);
+        Handle::from_object(number, Alive(number, self.0.live.clone()))
+    }
+
+    fn answer(&self, cmd: &mut Command<'_>) -> Result<Reply, Errno> {
+        match cmd {
+            Command::MapCreate(req) => {
+                let handle = self.new_handle();
+                let mut info = MapInfo {
+                    r#type: req.map_type,
+                    id: handle.number() as u32,
+                    key_size: req.key_size,
+                    value_size: req.value_size,
+                    max_entries: req.max_entries,
+                    map_flags: req.map_flags,
+                    map_extra: req.map_extra,
+                    ..MapInfo::default()
+                };
+                for (to, from) in info.name.iter_mut().zip(req.map_name.bytes().take(15)) {
+                    *to = from;
+                }
+                self.0.maps.lock().unwrap().insert(handle.number(), FakeMap { info, ..FakeMap::default() });
+                Ok(Reply::Handle(handle))
+            }
+            Command::MapUpdateElem(req) => {
+                let mut maps = self.0.maps.lock().unwrap();
+                let map = maps.get_mut(&req.map.number()).ok_or(Errno::EBADF)?;
+                if map.is_frozen {
+                    return Err(Errno::EPERM);
+                }
+                map.entries.insert(req.key.to_vec(), req.value.to_vec());
+                Ok(Reply::Done)
+            }
+            Command::MapLookupElem(req) => {
+                let maps = self.0.maps.lock().unwrap();
+                let map = maps.get(&req.map.number()).ok_or(Errno::EBADF)?;
+                let zero;
+                let value = match map.entries.get(req.key) {
+                    Some(value) => value,
+                    None if map.info.r#type == MapType::ARRAY => {
+                        zero = vec![0; req.value.len()];
+                        &zero
+                    }
+                    None => return Err(Errno::ENOENT),
+                };
+                req.value.copy_from_slice(value);
+                Ok(Reply::Done)
+            }
+            Command::MapFreeze { map } => {
+                self.0.maps.lock().unwrap().get_mut(&map.number()).ok_or(Errno::EBADF)?.is_frozen = true;
+                Ok(Reply::Done)
+            }
+            Command::BtfLoad(_) => Ok(Reply::Handle(self.new_handle())),
+            Command::ProgLoad(req) => {
+                self.0.programs.lock().unwrap().insert(req.prog_name.to_owned(), req.insns.to_vec());
+                Ok(Reply::Handle(self.new_handle()))
+            }
+            Command::ProgBindMap(_) => Ok(Reply::Done),
+            Command::ObjPin(req) => {
+                let mut pins = self.0.pins.lock().unwrap();
+                if pins.contains_key(req.path) {
+                    return Err(Errno::EEXIST);
+                }
+                pins.insert(req.path.to_owned(), req.object.clone());
+                Ok(Reply::Done)
+            }
+            Command::ObjGet(req) => {
+                let pins = self.0.pins.lock().unwrap();
+                pins.get(req.path).cloned().map(Reply::Handle).ok_or(Errno::ENOENT)
+            }
+            Command::GetInfo(req) => {
+                let maps = self.0.maps.lock().unwrap();
+                let map = maps.get(&req.object.number()).ok_or(Errno::EINVAL)?;
+                assert!(matches!(req.buffers, InfoBuffers::None));
+                req.info.copy_from_slice(map.info.as_bytes());
+                Ok(Reply::Value(req.info.len() as u64))
+            }
+            _ => Err(Errno::EINVAL),
+        }
+    }
+}
+
+pub(crate) fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name.split(|b| *b == 0).next().unwrap_or_default()).into_owned()
+}
+
+/// One line about a command: what tests look at.
+fn line(cmd: &Command<'_>) -> String {
+    match cmd {
+        Command::MapCreate(r) => {
+            let btf = if r.btf.is_some() { " btf" } else { "" };
+            let types = if r.btf_value_type_id != 0 { " types" } else { "" };
+            format!("MAP_CREATE {} {} {:x}{btf}{types}", r.map_name, r.max_entries, r.map_flags)
+        }
+        Command::ProgLoad(r) => {
+            let btf = if r.prog_btf.is_some() { " btf" } else { "" };
+            let log = r.log.as_ref().map(|l| format!(" log{}", l.buf.len())).unwrap_or_default();
+            format!("PROG_LOAD {} {}{btf}{log}", r.prog_name, r.expected_attach_type.0)
+        }
+        Command::BtfLoad(r) => format!("BTF_LOAD {}", r.btf.len()),
+        other => other.cmd().to_string().trim_start_matches("BPF_").to_owned(),
+    }
+}
+
+/// What the verifier writes into the log of a program that it rejects.
+pub(crate) fn write_log(req: &mut ProgLoad<'_>, log: &str) -> Option<Errno> {
+    let Some(LogBuf { buf, true_size, .. }) = &mut req.log else { return Some(Errno::EACCES) };
+    let (have, want) = (buf.len(), log.len() + 1);
+    let n = want.min(have);
+    buf[..n - 1].copy_from_slice(&log.as_bytes()[..n - 1]);
+    buf[n - 1] = 0;
+    *true_size = want as u32;
+    Some(if want > have { Errno::ENOSPC } else { Errno::EACCES })
+}
+
+impl Backend for Fake {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn bpf(&self, cmd: &mut Command<'_>) -> Result<Reply, Errno> {
+        self.0.asked.lock().unwrap().push(line(cmd));
+        for rule in self.0.rules.lock().unwrap().iter() {
+            if let Some(e) = rule(cmd) {
+                return Err(e);
+            }
+        }
+        self.answer(cmd)
+    }
+
+    fn fact(&self, what: Fact<'_>) -> Result<Blob, Errno> {
+        let name = format!("{what:?}");
+        self.0.facts_asked.lock().unwrap().push(name.clone());
+        self.0.facts.lock().unwrap().get(&name).cloned().map(Blob::from).ok_or(Errno::ENOENT)
+    }
+
+    fn unpin(&self, path: &Path) -> Result<(), Errno> {
+        self.0.pins.lock().unwrap().remove(path).map(drop).ok_or(Errno::ENOENT)
+    }
+
+    fn mmap(&self, _: &Handle, _: Range<u64>, _: Prot) -> Result<Mapping, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    fn perf_event(&self, _: &mut PerfRequest<'_>) -> Result<Reply, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    fn netlink(&self, _: &NlMessage<'_>, _: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    fn open(&self, _: Opening<'_>) -> Result<Handle, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    fn read(&self, _: &Handle, _: &mut [u8]) -> Result<usize, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    fn poll(&self, _: &mut PollSet, _: Option<Duration>) -> Result<usize, Errno> {
+        Err(Errno::ENOSYS)
+    }
+}
+
+/// Path of an object of the repository.
+pub(crate) fn object(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// A number at a byte offset of a map's value.
+pub(crate) fn number<T: FromBytes>(value: &[u8], offset: usize) -> T {
+    T::read_from_prefix(&value[offset..]).ok().unwrap().0
+}
