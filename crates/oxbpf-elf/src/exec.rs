@@ -86,7 +86,8 @@ impl<'d> ExecFile<'d> {
     }
 
     fn read_class<H: FileHeader<Endian = Endianness>>(data: &'d [u8], file: &Arc<str>) -> Result<Self, K> {
-        let header = H::parse(data).map_err(|_| K::TruncatedHeader { len: data.len(), need: size_of::<H>() })?;
+        let header =
+            H::parse(data).map_err(|_| K::TruncatedHeader { len: data.len(), need: size_of::<H>() })?;
         let endian = header.endian().map_err(|_| K::BadIdent { field: "EI_DATA", value: 0 })?;
         let bad = |offset: u64, count: u64, why| K::BadSectionTable { offset, count, why };
         let (at, count) = (header.e_shoff(endian).into(), u64::from(header.e_shnum(endian)));
@@ -152,14 +153,13 @@ impl<'d> ExecFile<'d> {
     pub fn interpreter(&self) -> Option<&'d str> {
         let segment = self.segments.iter().find(|s| s.kind == elf::PT_INTERP)?;
         let bytes = slice(self.data, segment.offset, segment.size)?;
-        names::string_at(bytes, 0).and_then(|n| str::from_utf8(n).ok())
+        names::string_at(bytes, 0).and_then(|n| std::str::from_utf8(n).ok())
     }
 
     /// The file offset of an address, if the file has bytes for it.
     pub fn file_offset(&self, address: u64) -> Option<u64> {
-        let holds = |s: &&Segment| {
-            s.kind == elf::PT_LOAD && address >= s.address && address - s.address < s.size
-        };
+        let holds =
+            |s: &&Segment| s.kind == elf::PT_LOAD && address >= s.address && address - s.address < s.size;
         let segment = self.segments.iter().find(holds)?;
         segment.offset.checked_add(address - segment.address)
     }
@@ -179,8 +179,11 @@ impl<'d> ExecFile<'d> {
         };
         for table in [self.dynsym, self.symtab].into_iter().flatten() {
             let named = table.named(base);
-            let mut found: Vec<ExecFunc<'d>> =
-                named.iter().filter_map(|s| self.func_of(table, s)).filter(|f| f.is_called(base, version)).collect();
+            let mut found: Vec<ExecFunc<'d>> = named
+                .iter()
+                .filter_map(|s| self.func_of(table, s))
+                .filter(|f| f.is_called(base, version))
+                .collect();
             if found.iter().any(|f| !f.is_ifunc) {
                 found.retain(|f| !f.is_ifunc);
             }

@@ -228,7 +228,10 @@ impl<'d> ElfObject<'d> {
             return Err(K::NotBpf { machine: names::machine(machine) });
         }
         if kind != elf::ET_REL {
-            return Err(K::WrongType { is: names::file_type(kind), wanted: "a relocatable BPF object (`-c`)" });
+            return Err(K::WrongType {
+                is: names::file_type(kind),
+                wanted: "a relocatable BPF object (`-c`)",
+            });
         }
         let sections = read_sections(data, header, endian)?;
         check_overlap(&sections, data.len(), header.e_shoff(endian))?;
@@ -239,7 +242,13 @@ impl<'d> ElfObject<'d> {
         }
         let symbols = read_symbols(symtab, &sections, endian)?;
         let symtab = symtab.index;
-        Ok(Self { file: Arc::clone(file), little_endian: endian == Endianness::Little, sections, symbols, symtab })
+        Ok(Self {
+            file: Arc::clone(file),
+            little_endian: endian == Endianness::Little,
+            sections,
+            symbols,
+            symtab,
+        })
     }
 
     /// Name of the file, as the caller gave it.
@@ -418,7 +427,7 @@ fn read_section<'d>(
     endian: Endianness,
 ) -> Result<Section<'d>, K> {
     let (offset, size) = (h.sh_offset(endian), h.sh_size(endian));
-    let name = names::string_at(names, h.sh_name(endian)).and_then(|n| str::from_utf8(n).ok());
+    let name = names::string_at(names, h.sh_name(endian)).and_then(|n| std::str::from_utf8(n).ok());
     let bad = |why| K::BadSection { index, name: name.unwrap_or("?").to_owned(), offset, size, why };
     // The null section's fields mean other things: its size and link extend the header's counts.
     let is_null = index == 0;
@@ -451,7 +460,11 @@ fn read_section<'d>(
     })
 }
 
-fn read_symbols<'d>(table: &Section<'d>, sections: &[Section<'d>], endian: Endianness) -> Result<Vec<Symbol<'d>>, K> {
+fn read_symbols<'d>(
+    table: &Section<'d>,
+    sections: &[Section<'d>],
+    endian: Endianness,
+) -> Result<Vec<Symbol<'d>>, K> {
     if table.entsize != size_of::<elf::Sym64<Endianness>>() as u64 {
         return Err(bad_section(table, "its entries are not of a 64-bit symbol's size"));
     }
@@ -484,14 +497,12 @@ fn read_symbols<'d>(table: &Section<'d>, sections: &[Section<'d>], endian: Endia
             _ if shndx.is_special() => SymSection::Reserved(shndx.0),
             _ => SymSection::Index(u32::from(shndx.0)),
         };
-        if let SymSection::Index(to) = section
-            && to as usize >= sections.len()
-        {
+        if matches!(section, SymSection::Index(to) if to as usize >= sections.len()) {
             return Err(bad("its section does not exist"));
         }
         Ok(Symbol {
             index,
-            name: str::from_utf8(name).map_err(|_| bad("its name is not UTF-8"))?,
+            name: std::str::from_utf8(name).map_err(|_| bad("its name is not UTF-8"))?,
             binding: match sym.st_bind() {
                 elf::STB_LOCAL => Binding::Local,
                 elf::STB_GLOBAL => Binding::Global,

@@ -91,13 +91,15 @@ impl<'d> SymTable<'d> {
 
     /// Name of a symbol, "" if it cannot be read.
     pub(crate) fn name(self, sym: &RawSym) -> &'d str {
-        names::string_at(self.strings, sym.name).and_then(|n| str::from_utf8(n).ok()).unwrap_or_default()
+        names::string_at(self.strings, sym.name).and_then(|n| std::str::from_utf8(n).ok()).unwrap_or_default()
     }
 
     /// Version of a symbol, and whether it is the one that a name without version stands for.
     pub(crate) fn version(self, sym: &RawSym) -> (Option<&'d str>, bool) {
         const HIDDEN: u16 = 0x8000;
-        let Some(number) = self.versym.get(sym.index).map(|v| v.get(self.endian)) else { return (None, true) };
+        let Some(number) = self.versym.get(sym.index).map(|v| v.get(self.endian)) else {
+            return (None, true);
+        };
         (self.versions.name(number & !HIDDEN), number & HIDDEN == 0)
     }
 

@@ -30,7 +30,7 @@ impl<'d> Versions<'d> {
             if self.half(def, 4)? == number {
                 let aux = self.word(def, 12)? as usize;
                 let name = self.word(def.get(aux..)?, 0)?;
-                return names::string_at(self.strings, name).and_then(|n| str::from_utf8(n).ok());
+                return names::string_at(self.strings, name).and_then(|n| std::str::from_utf8(n).ok());
             }
             let next = self.word(def, 16)? as usize;
             if next == 0 {
@@ -43,11 +43,19 @@ impl<'d> Versions<'d> {
 
     fn half(self, data: &[u8], at: usize) -> Option<u16> {
         let bytes = data.get(at..)?.first_chunk::<2>()?;
-        Some(if self.endian == Endianness::Little { u16::from_le_bytes(*bytes) } else { u16::from_be_bytes(*bytes) })
+        Some(if self.endian == Endianness::Little {
+            u16::from_le_bytes(*bytes)
+        } else {
+            u16::from_be_bytes(*bytes)
+        })
     }
 
     fn word(self, data: &[u8], at: usize) -> Option<u32> {
         let bytes = data.get(at..)?.first_chunk::<4>()?;
-        Some(if self.endian == Endianness::Little { u32::from_le_bytes(*bytes) } else { u32::from_be_bytes(*bytes) })
+        Some(if self.endian == Endianness::Little {
+            u32::from_le_bytes(*bytes)
+        } else {
+            u32::from_be_bytes(*bytes)
+        })
     }
 }

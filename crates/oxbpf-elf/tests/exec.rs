@@ -103,7 +103,9 @@ fn a_pattern_gives_each_function_once_by_its_offset() {
 
 #[test]
 fn patterns_match_as_a_shell_would() {
-    let check = |name: &str, pattern: &str, expect: bool| assert_eq!(glob_match(name, pattern), expect, "{name} {pattern}");
+    let check = |name: &str, pattern: &str, expect: bool| {
+        assert_eq!(glob_match(name, pattern), expect, "{name} {pattern}")
+    };
     check("vfs_read", "vfs_*", true);
     check("vfs_read", "*read", true);
     check("vfs_read", "v*_*d", true);

@@ -11,7 +11,10 @@ fn sections_symbols_and_relocations_are_what_readelf_shows() {
     let data = testdata("testdata/objects/plain.o");
     let elf = ElfObject::parse(&data, "plain.o").unwrap();
     assert!(elf.is_little_endian());
-    let rel = elf.sections().iter().find(|s| s.is_relocations() && elf.section(s.info).is_some_and(|t| t.is_exec()));
+    let rel = elf
+        .sections()
+        .iter()
+        .find(|s| s.is_relocations() && elf.section(s.info).is_some_and(|t| t.is_exec()));
     let rel = rel.unwrap();
     let target = elf.section(rel.info).unwrap();
     assert_eq!(rel.name, format!(".rel{}", target.name));
@@ -21,7 +24,10 @@ fn sections_symbols_and_relocations_are_what_readelf_shows() {
         assert!(elf.symbol(r.symbol).is_some());
     }
     let license = elf.section_by_name("license").unwrap();
-    let sym = elf.symbols().iter().find(|s| s.section == SymSection::Index(license.index) && s.kind == SymbolKind::Object);
+    let sym = elf
+        .symbols()
+        .iter()
+        .find(|s| s.section == SymSection::Index(license.index) && s.kind == SymbolKind::Object);
     let sym = sym.unwrap();
     assert_eq!((sym.binding, sym.visibility, sym.size), (Binding::Global, Visibility::Default, license.size));
 }
@@ -32,7 +38,8 @@ fn both_byte_orders_and_compilers_give_the_same_symbols() {
         let data = testdata(path);
         let elf = ElfObject::parse(&data, path).unwrap();
         let is_func = |s: &&oxbpf_elf::Symbol<'_>| s.kind == SymbolKind::Func;
-        let mut names: Vec<String> = elf.symbols().iter().filter(is_func).map(|s| s.name.to_owned()).collect();
+        let mut names: Vec<String> =
+            elf.symbols().iter().filter(is_func).map(|s| s.name.to_owned()).collect();
         names.sort();
         names
     };
@@ -101,7 +108,9 @@ fn broken_sections_are_named_with_index_name_and_offset() {
     let (index, start) = (maps.index, maps.range.start);
     check(
         |d| d[header + 32..header + 40].fill(0x7f),
-        &format!("section {index} '.maps' at offset {start:#x}, 0x7f7f7f7f7f7f7f7f bytes: its data is outside the file"),
+        &format!(
+            "section {index} '.maps' at offset {start:#x}, 0x7f7f7f7f7f7f7f7f bytes: its data is outside the file"
+        ),
     );
     check(|d| d[header..header + 4].fill(0xff), &format!("section {index} '?'"));
 }

@@ -77,7 +77,12 @@ impl ObjectSpec {
 pub fn assemble(spec: &ObjectSpec, prog: ProgId) -> Result<ProgramCode, ObjectError> {
     let mut a = Assembler {
         spec,
-        out: ProgramCode { insns: Vec::new(), relocs: Vec::new(), core_relocs: Vec::new(), funcs: Vec::new() },
+        out: ProgramCode {
+            insns: Vec::new(),
+            relocs: Vec::new(),
+            core_relocs: Vec::new(),
+            funcs: Vec::new(),
+        },
         starts: HashMap::new(),
     };
     a.run(CodeId::Prog(prog))?;
@@ -108,7 +113,9 @@ impl<'s> Assembler<'s> {
     }
 
     fn code(&self, id: CodeId) -> Result<&'s Code, ObjectError> {
-        self.spec.code(id).ok_or_else(|| self.fail(Place::Object, Errno::EINVAL, format!("there is no {id:?}")))
+        self.spec
+            .code(id)
+            .ok_or_else(|| self.fail(Place::Object, Errno::EINVAL, format!("there is no {id:?}")))
     }
 
     /// Appends a piece and, depth-first, all that it refers to and that is not in yet.
@@ -166,14 +173,15 @@ impl<'s> Assembler<'s> {
                     let place = Place::Insn { section, name, insn: reloc.insn, symbol: String::new() };
                     self.fail(place, RELOC, why)
                 };
-                let start = self.starts.get(&target).ok_or_else(|| bad("it refers to a function that is not there"))?;
-                let insn = self
-                    .out
-                    .insns
-                    .get_mut(at as usize)
-                    .ok_or_else(|| ObjectError::new(&"".into(), Place::Object, RELOC, "relocation behind the code"))?;
+                let start = self
+                    .starts
+                    .get(&target)
+                    .ok_or_else(|| bad("it refers to a function that is not there"))?;
+                let insn = self.out.insns.get_mut(at as usize).ok_or_else(|| {
+                    ObjectError::new(&"".into(), Place::Object, RELOC, "relocation behind the code")
+                })?;
                 // Both fit: there are at most 2^24 instructions.
-                let distance = start.cast_signed() - at.cast_signed() - 1;
+                let distance = *start as i32 - at as i32 - 1;
                 if insn.is_ld_imm64() {
                     *insn = insn.with_src(BPF_PSEUDO_FUNC);
                     insn.imm = distance;

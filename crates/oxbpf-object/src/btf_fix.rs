@@ -65,7 +65,8 @@ fn fix_datasec(
     let is_unlinked = sec.size() == 0;
     if is_unlinked {
         let size = elf.section_by_name(sec.name()).map_or(0, |s| s.size);
-        let size = u32::try_from(size).map_err(|_| fail(Errno::E2BIG, format!("{size} bytes are too many")))?;
+        let size =
+            u32::try_from(size).map_err(|_| fail(Errno::E2BIG, format!("{size} bytes are too many")))?;
         if size == 0 {
             return Err(fail(Errno::ENOENT, "BTF describes it, but the file has no such section".to_owned()));
         }

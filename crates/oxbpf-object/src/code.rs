@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use oxbpf_elf::{Binding, ElfObject, Section, Symbol, SymbolKind, SymSection};
+use oxbpf_elf::{Binding, ElfObject, Section, SymSection, Symbol, SymbolKind};
 use oxbpf_uapi::{Errno, Insn, ProgType};
 
 use crate::error::{FORMAT, ObjectError, Place};
@@ -49,7 +49,11 @@ pub(crate) struct Codes {
 
 impl Codes {
     /// Collects programs and functions, each in the order of their sections and offsets.
-    pub(crate) fn collect(elf: &ElfObject<'_>, layout: &Layout, file: &Arc<str>) -> Result<Self, ObjectError> {
+    pub(crate) fn collect(
+        elf: &ElfObject<'_>,
+        layout: &Layout,
+        file: &Arc<str>,
+    ) -> Result<Self, ObjectError> {
         let mut found: Vec<(&Section<'_>, &Symbol<'_>)> = Vec::new();
         let mut claimed = 0u64;
         for sym in elf.symbols() {
@@ -83,8 +87,11 @@ impl Codes {
             .and_then(|(from, to)| section.data.get(from..to))
             .unwrap_or_default();
         let little = elf.is_little_endian();
-        let insns: Vec<Insn> =
-            bytes.chunks_exact(8).filter_map(|c| c.first_chunk()).map(|b| Insn::from_bytes(*b, little)).collect();
+        let insns: Vec<Insn> = bytes
+            .chunks_exact(8)
+            .filter_map(|c| c.first_chunk())
+            .map(|b| Insn::from_bytes(*b, little))
+            .collect();
         let (start, len) = ((sym.value / INSN_LEN) as u32, insns.len() as u32);
         let code = Code {
             name: sym.name.to_owned(),
@@ -141,7 +148,10 @@ fn check_bounds(section: &Section<'_>, sym: &Symbol<'_>, file: &Arc<str>) -> Res
     let (start, len) = (sym.value, sym.size);
     if start.checked_add(len).is_none_or(|end| end > section.data.len() as u64) {
         let have = section.data.len();
-        return fail(FORMAT, format!("its {len} bytes at offset {start:#x} cross the section's end at {have:#x}"));
+        return fail(
+            FORMAT,
+            format!("its {len} bytes at offset {start:#x} cross the section's end at {have:#x}"),
+        );
     }
     if len == 0 || len % INSN_LEN != 0 || start % INSN_LEN != 0 {
         let why = format!("offset {start:#x} and size {len} are not whole instructions of 8 bytes");

@@ -31,7 +31,13 @@ impl fmt::Display for Dump<'_> {
             writeln!(f, "tag {}: {tag}", self.map_name(*map))?;
         }
         for (i, e) in spec.externs.iter().enumerate() {
-            writeln!(f, "extern {i} {}{} {}", e.name, if e.is_weak { " weak" } else { "" }, extern_kind(&e.kind))?;
+            writeln!(
+                f,
+                "extern {i} {}{} {}",
+                e.name,
+                if e.is_weak { " weak" } else { "" },
+                extern_kind(&e.kind)
+            )?;
         }
         for ops in &spec.struct_ops {
             let link = if ops.is_link { " link" } else { "" };
@@ -82,7 +88,13 @@ impl Dump<'_> {
         if m.real_name != m.name {
             write!(f, " real-name {}", m.real_name)?;
         }
-        write!(f, " offset {:#x} key-type {} value-type {}", m.sec_offset, self.ty(m.btf_key_type_id), self.ty(m.btf_value_type_id))?;
+        write!(
+            f,
+            " offset {:#x} key-type {} value-type {}",
+            m.sec_offset,
+            self.ty(m.btf_key_type_id),
+            self.ty(m.btf_value_type_id)
+        )?;
         if m.map_extra != 0 {
             write!(f, " extra {:#x}", m.map_extra)?;
         }
@@ -113,7 +125,8 @@ impl Dump<'_> {
             for b in m.data.iter().take(used.min(SHOWN_BYTES)) {
                 write!(hex, "{b:02x}")?;
             }
-            let rest = if used > SHOWN_BYTES { format!(" and {} more", used - SHOWN_BYTES) } else { String::new() };
+            let rest =
+                if used > SHOWN_BYTES { format!(" and {} more", used - SHOWN_BYTES) } else { String::new() };
             writeln!(f, "{indent}{} bytes: {hex}{rest}", m.data.len())?;
         }
         Ok(())
@@ -122,7 +135,11 @@ impl Dump<'_> {
     fn code(&self, f: &mut fmt::Formatter<'_>, code: &Code) -> fmt::Result {
         let (at, len) = (code.sec_insn_off, code.insns.len());
         let ty = code.btf_id.map_or_else(|| "none".to_owned(), |id| self.ty(id));
-        writeln!(f, "\n  at {at}, {len} instructions, type {ty}, {} CO-RE relocations", code.core_relocs.len())?;
+        writeln!(
+            f,
+            "\n  at {at}, {len} instructions, type {ty}, {} CO-RE relocations",
+            code.core_relocs.len()
+        )?;
         for r in &code.relocs {
             writeln!(f, "  {:4}: {}", r.insn, self.target(&r.target))?;
         }

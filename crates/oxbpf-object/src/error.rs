@@ -85,7 +85,10 @@ impl fmt::Display for Place {
                 write!(f, "section '{section}': '{name}': instruction {insn}: ")
             }
             Place::Insn { section, name, insn, symbol } => {
-                write!(f, "section '{section}': '{name}': instruction {insn}: relocation against '{symbol}': ")
+                write!(
+                    f,
+                    "section '{section}': '{name}': instruction {insn}: relocation against '{symbol}': "
+                )
             }
             Place::Reloc { section, offset, symbol } => {
                 write!(f, "section '{section}': offset {offset:#x}: relocation against '{symbol}': ")

@@ -101,7 +101,8 @@ impl<'s> ExtRecords<'s> {
                         .spec
                         .code(piece.id)
                         .map_or_else(Default::default, |c| (c.section.clone(), c.name.clone()));
-                    let why = format!("'.BTF.ext' has no {what} records for it, but for the program that calls it");
+                    let why =
+                        format!("'.BTF.ext' has no {what} records for it, but for the program that calls it");
                     let place = Place::Code { section, name };
                     return Err(ObjectError::new(&self.spec.name.as_str().into(), place, Errno::ENOENT, why));
                 }

@@ -44,12 +44,17 @@ struct Found {
 
 impl Externs {
     /// Collects the externs of an object.
-    pub(crate) fn collect(elf: &ElfObject<'_>, btf: Option<&Btf>, file: &Arc<str>) -> Result<Self, ObjectError> {
+    pub(crate) fn collect(
+        elf: &ElfObject<'_>,
+        btf: Option<&Btf>,
+        file: &Arc<str>,
+    ) -> Result<Self, ObjectError> {
         let mut externs = Self::default();
         let mut found = Vec::new();
         let mut sections = None;
         for sym in elf.symbols().iter().filter(|s| s.is_extern() && !s.name.is_empty()) {
-            let fail = |errno, why: &str| ObjectError::new(file, Place::Extern(sym.name.to_owned()), errno, why);
+            let fail =
+                |errno, why: &str| ObjectError::new(file, Place::Extern(sym.name.to_owned()), errno, why);
             let btf = btf.ok_or_else(|| fail(Errno::ESRCH, "the object has no BTF; compile with -g"))?;
             let sections = sections.get_or_insert_with(|| sections_of(btf));
             let var = declaration(btf, sym.name, &fail)?;
@@ -71,7 +76,8 @@ impl Externs {
                     (ksym(btf, var).map_err(of_btf)?, 0)
                 }
                 other => {
-                    let why = format!("section '{other}' has no meaning for externs; use __kconfig or __ksym");
+                    let why =
+                        format!("section '{other}' has no meaning for externs; use __kconfig or __ksym");
                     return Err(fail(ENOTSUP, &why));
                 }
             };
@@ -111,7 +117,12 @@ impl Externs {
     }
 
     /// Turns the extern declarations in BTF into definitions.
-    pub(crate) fn define(&self, btf: &Btf, edit: &mut BtfBuilder, file: &Arc<str>) -> Result<(), ObjectError> {
+    pub(crate) fn define(
+        &self,
+        btf: &Btf,
+        edit: &mut BtfBuilder,
+        file: &Arc<str>,
+    ) -> Result<(), ObjectError> {
         let by_name: HashMap<&str, &ExternSpec> = self.specs.iter().map(|e| (e.name.as_str(), e)).collect();
         let fixes: [(Option<TypeId>, &str, DefineFn); 2] =
             [(self.ksyms_sec, KSYMS, define_ksyms), (self.kconfig_sec, KCONFIG, define_kconfig)];
@@ -132,8 +143,7 @@ impl Externs {
 const KCONFIG_TYPES: &str = "its type is not one that configuration values can have: bool, char, char[], \
                              an integer of 1 to 8 bytes, enum libbpf_tristate";
 
-type DefineFn =
-    fn(&Btf, &mut BtfBuilder, TypeId, &HashMap<&str, &ExternSpec>) -> Result<(), DefineError>;
+type DefineFn = fn(&Btf, &mut BtfBuilder, TypeId, &HashMap<&str, &ExternSpec>) -> Result<(), DefineError>;
 
 enum DefineError {
     Btf(BtfError),
@@ -188,9 +198,9 @@ fn kconfig(btf: &Btf, var: TypeRef<'_>) -> Result<Option<(ExternKind, u32)>, Btf
     let size = btf.size_of(var.type_id())?;
     let align = btf.align_of(var.type_id())?;
     let form = kconfig_form(btf, var.type_id())?;
-    Ok(form.filter(|_| size > 0 && align > 0).map(|(form, is_signed)| {
-        (ExternKind::Kconfig { form, offset: 0, size, is_signed }, align)
-    }))
+    Ok(form
+        .filter(|_| size > 0 && align > 0)
+        .map(|(form, is_signed)| (ExternKind::Kconfig { form, offset: 0, size, is_signed }, align)))
 }
 
 fn kconfig_form(btf: &Btf, id: TypeId) -> Result<Option<(KconfigForm, bool)>, BtfError> {
@@ -200,7 +210,9 @@ fn kconfig_form(btf: &Btf, id: TypeId) -> Result<Option<(KconfigForm, bool)>, Bt
         Type::Int(enc, _) if enc.bool => None,
         Type::Int(enc, 1) => Some((KconfigForm::Char, enc.signed)),
         Type::Int(enc, 2 | 4 | 8) => Some((KconfigForm::Int, enc.signed)),
-        Type::Enum(e) if e.size() == 4 && t.name() == "libbpf_tristate" => Some((KconfigForm::Tristate, false)),
+        Type::Enum(e) if e.size() == 4 && t.name() == "libbpf_tristate" => {
+            Some((KconfigForm::Tristate, false))
+        }
         Type::Enum64(_) if t.name() == "libbpf_tristate" => Some((KconfigForm::Tristate, false)),
         Type::Array { elem, nelems, .. } if nelems > 0 => match btf.resolve_ref(elem)?.view() {
             Type::Int(enc, 1) if !enc.bool => Some((KconfigForm::CharArray, false)),
@@ -286,7 +298,8 @@ fn define_kconfig(
     let mut size = 0u32;
     for (i, var) in view.vars().enumerate() {
         let t = btf.get(var.type_id)?;
-        let Some(ExternKind::Kconfig { offset, size: len, .. }) = by_name.get(t.name()).map(|e| &e.kind) else {
+        let Some(ExternKind::Kconfig { offset, size: len, .. }) = by_name.get(t.name()).map(|e| &e.kind)
+        else {
             return Err(DefineError::NoSymbol(t.name().to_owned()));
         };
         edit.set_var(t.id(), t.type_id(), VarLinkage::GLOBAL_ALLOCATED)?;

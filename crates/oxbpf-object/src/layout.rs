@@ -93,7 +93,8 @@ impl Layout {
 impl Layout {
     /// What the section is for; keeps what there is only one of.
     fn sort(&mut self, elf: &ElfObject<'_>, file: &Arc<str>, s: &Section<'_>) -> Result<Role, ObjectError> {
-        let fail = |errno, why: &str| Err(ObjectError::new(file, Place::Section(s.name.to_owned()), errno, why));
+        let fail =
+            |errno, why: &str| Err(ObjectError::new(file, Place::Section(s.name.to_owned()), errno, why));
         match s.name {
             _ if s.index == 0 => return Ok(Role::Other),
             "license" => self.license = license(s.data),
@@ -101,8 +102,11 @@ impl Layout {
                 let Ok(bytes) = <[u8; 4]>::try_from(s.data) else {
                     return fail(FORMAT, "a kernel version takes 4 bytes");
                 };
-                self.kern_version =
-                    if elf.is_little_endian() { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) };
+                self.kern_version = if elf.is_little_endian() {
+                    u32::from_le_bytes(bytes)
+                } else {
+                    u32::from_be_bytes(bytes)
+                };
             }
             "maps" => {
                 let why = "map definitions in `SEC(\"maps\")` are no longer supported; define them in \
@@ -121,7 +125,12 @@ impl Layout {
         Ok(Role::Other)
     }
 
-    fn sort_data(&mut self, elf: &ElfObject<'_>, file: &Arc<str>, s: &Section<'_>) -> Result<Role, ObjectError> {
+    fn sort_data(
+        &mut self,
+        elf: &ElfObject<'_>,
+        file: &Arc<str>,
+        s: &Section<'_>,
+    ) -> Result<Role, ObjectError> {
         if s.is_relocations() {
             return relocations(elf, file, s);
         }
@@ -148,7 +157,10 @@ impl Layout {
             }
             name => {
                 if !name.starts_with(".debug_") {
-                    log::info!("{file}: section '{name}' ({} bytes) has no meaning here and is skipped", s.size);
+                    log::info!(
+                        "{file}: section '{name}' ({} bytes) has no meaning here and is skipped",
+                        s.size
+                    );
                 }
                 Role::Other
             }

@@ -17,8 +17,8 @@ pub mod spec;
 
 pub use assemble::{CoreReloc, Piece, ProgramCode, assemble};
 pub use code::CodeId;
-pub use ext_info::{ExtInfo, ExtRecords};
 pub use error::{ObjectError, Place};
+pub use ext_info::{ExtInfo, ExtRecords};
 pub use open::{OpenOptions, open};
 pub use sec_def::{AttachKind, SecDef, SecFlags};
 pub use spec::*;

@@ -114,10 +114,16 @@ impl Scope<'_> {
                     map.pinning = match self.number(m)? {
                         0 => Pinning::None,
                         1 => Pinning::ByName,
-                        other => return bad(format!("pinning is LIBBPF_PIN_NONE (0) or LIBBPF_PIN_BY_NAME (1), not {other}")),
+                        other => {
+                            return bad(format!(
+                                "pinning is LIBBPF_PIN_NONE (0) or LIBBPF_PIN_BY_NAME (1), not {other}"
+                            ));
+                        }
                     };
                 }
-                other if self.relaxed => log::debug!("map '{name}': member '{other}' is not known and is skipped"),
+                other if self.relaxed => {
+                    log::debug!("map '{name}': member '{other}' is not known and is skipped")
+                }
                 other => return unsupported(format!("member '{other}' is not one of {KEYS}")),
             }
         }
@@ -137,7 +143,10 @@ impl Scope<'_> {
         };
         let array = self.btf.get(to)?;
         let Type::Array { nelems, .. } = array.view() else {
-            return bad(format!("'{}' is no number but a pointer to {array:?}; write __uint({}, …)", m.name, m.name));
+            return bad(format!(
+                "'{}' is no number but a pointer to {array:?}; write __uint({}, …)",
+                m.name, m.name
+            ));
         };
         Ok(nelems)
     }
@@ -151,7 +160,12 @@ impl Scope<'_> {
         match (e.value(0), e.len()) {
             // A 32-bit value is sign-extended, a 64-bit one taken as its bits.
             (Some(v), 1) => Ok(v.value as u64),
-            _ => bad(format!("'{}' is an enumeration of {} values, not of one; write __ulong({}, …)", m.name, e.len(), m.name)),
+            _ => bad(format!(
+                "'{}' is an enumeration of {} values, not of one; write __ulong({}, …)",
+                m.name,
+                e.len(),
+                m.name
+            )),
         }
     }
 
@@ -171,7 +185,10 @@ impl Scope<'_> {
         }
         let is_prog_array = map.map_type == MapType::PROG_ARRAY;
         if !is_prog_array && !is_map_in_map(map.map_type) {
-            return unsupported(format!("'values' needs a map of maps or a program array, not {}", map.map_type));
+            return unsupported(format!(
+                "'values' needs a map of maps or a program array, not {}",
+                map.map_type
+            ));
         }
         let t = self.btf.get(m.type_id)?;
         let Type::Array { elem, nelems: 0, .. } = t.view() else {
@@ -197,7 +214,8 @@ impl Scope<'_> {
     }
 }
 
-const KEYS: &str = "type, max_entries, map_flags, numa_node, key, key_size, value, value_size, values, pinning, map_extra";
+const KEYS: &str =
+    "type, max_entries, map_flags, numa_node, key, key_size, value, value_size, values, pinning, map_extra";
 
 /// Keys and values may be declared by type and by size, if both say the same. A size of 0 says nothing.
 fn agree(known: &mut Option<u32>, size: u32, member: &str) -> Result<(), BadDef> {

@@ -167,7 +167,14 @@ impl Maps {
     }
 
     /// A map of one element that a data section backs.
-    fn internal(&mut self, src: Source<'_>, origin: MapOrigin, section: &str, data: &[u8], size: u32) -> MapId {
+    fn internal(
+        &mut self,
+        src: Source<'_>,
+        origin: MapOrigin,
+        section: &str,
+        data: &[u8],
+        size: u32,
+    ) -> MapId {
         let sec = src.btf.and_then(|btf| btf.find(section, BtfKind::DATASEC)).unwrap_or(TypeId::VOID);
         let is_readonly = matches!(origin, MapOrigin::RoData | MapOrigin::Kconfig);
         let mut map = map_def::empty(&data_map_name(src.object, section), origin, section);
@@ -192,7 +199,11 @@ impl Maps {
             let Some(section) = src.elf.section(index) else { continue };
             let place = || Place::Section(section.name.to_owned());
             let btf = src.btf.ok_or_else(|| {
-                src.fail(place(), Errno::ENOENT, "struct_ops need BTF, and the file has none; compile with -g")
+                src.fail(
+                    place(),
+                    Errno::ENOENT,
+                    "struct_ops need BTF, and the file has none; compile with -g",
+                )
             })?;
             let sec = btf.find(section.name, BtfKind::DATASEC).and_then(|id| btf.get(id).ok());
             let Some(Type::DataSec(sec)) = sec.map(|s| s.view()) else {
@@ -229,9 +240,8 @@ impl Maps {
             .map(|(i, m)| (m.btf_var_id, MapId(i)))
             .collect();
         for t in btf.types() {
-            if let Type::DeclTag { target, component_idx: -1 } = t.view()
-                && let Some(map) = by_var.get(&target)
-            {
+            let Type::DeclTag { target, component_idx: -1 } = t.view() else { continue };
+            if let Some(map) = by_var.get(&target) {
                 self.tags.push((*map, t.name().to_owned()));
             }
         }
@@ -240,7 +250,8 @@ impl Maps {
 
 /// One definition in `.maps`.
 fn definition(src: Source<'_>, btf: &Btf, section: &Section<'_>, at: SecVar) -> Result<MapSpec, ObjectError> {
-    let var = btf.get(at.type_id).map_err(|e| ObjectError::btf(src.file, Place::Section(MAPS.to_owned()), e))?;
+    let var =
+        btf.get(at.type_id).map_err(|e| ObjectError::btf(src.file, Place::Section(MAPS.to_owned()), e))?;
     let fail = |errno, why: String| src.fail(Place::Map(var.name().to_owned()), errno, why);
     let Type::Var { type_id, linkage } = var.view() else {
         return Err(fail(Errno::EINVAL, format!("its BTF is no variable but {var:?}")));
@@ -289,7 +300,12 @@ fn struct_ops_variable(
     let data = (at.offset as usize)
         .checked_add(size as usize)
         .and_then(|end| section.data.get(at.offset as usize..end))
-        .ok_or_else(|| fail(Errno::EINVAL, format!("its {size} bytes at offset {:#x} are outside the section", at.offset)))?;
+        .ok_or_else(|| {
+            fail(
+                Errno::EINVAL,
+                format!("its {size} bytes at offset {:#x} are outside the section", at.offset),
+            )
+        })?;
     let (plain, autocreate) = match section.name.strip_prefix('?') {
         Some(plain) => (plain, false),
         None => (section.name, true),
@@ -334,6 +350,7 @@ pub(crate) fn data_map_name(object: &str, section: &str) -> String {
     let suffix = section.len().clamp(7, MAX_NAME);
     let is_custom = section.get(1..).is_some_and(|rest| rest.contains('.'));
     let prefix = if is_custom { 0 } else { MAX_NAME - suffix };
-    let clean = |b: u8| if b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.') { char::from(b) } else { '_' };
+    let clean =
+        |b: u8| if b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.') { char::from(b) } else { '_' };
     object.bytes().take(prefix).chain(section.bytes().take(suffix)).map(clean).collect()
 }

@@ -84,7 +84,8 @@ pub fn open(data: impl Into<Bytes>, opts: &OpenOptions) -> Result<ObjectSpec, Ob
         exception_callbacks(&mut codes, btf, &file)?;
         core_relocs(&mut codes, btf, btf_ext.as_ref(), &elf, &file)?;
     }
-    let jump_tables = layout.jump_tables.and_then(|i| elf.section(i)).map(|s| s.data.to_vec()).unwrap_or_default();
+    let jump_tables =
+        layout.jump_tables.and_then(|i| elf.section(i)).map(|s| s.data.to_vec()).unwrap_or_default();
     Ok(ObjectSpec {
         name: opts.name.clone(),
         license: layout.license,
@@ -139,7 +140,12 @@ fn read_btf(
 
 /// Finds the BTF FUNC of each program and function: by its function record, which static functions of the same name
 /// cannot confuse, else by name.
-fn name_types(codes: &mut Codes, btf: &Btf, ext: Option<&BtfExt>, file: &Arc<str>) -> Result<(), ObjectError> {
+fn name_types(
+    codes: &mut Codes,
+    btf: &Btf,
+    ext: Option<&BtfExt>,
+    file: &Arc<str>,
+) -> Result<(), ObjectError> {
     let infos = match ext {
         Some(ext) => ext
             .func_infos(btf)
@@ -189,9 +195,17 @@ fn exception_callbacks(codes: &mut Codes, btf: &Btf, file: &Arc<str>) -> Result<
             }
             (Some((i, _)), None) => prog.exception_callback = Some(FuncId(i)),
             (Some(_), Some(_)) => {
-                return fail(Errno::EINVAL, format!("two functions are called like its exception callback '{callback}'"));
+                return fail(
+                    Errno::EINVAL,
+                    format!("two functions are called like its exception callback '{callback}'"),
+                );
             }
-            (None, _) => return fail(Errno::ENOENT, format!("there is no function '{callback}' to be its exception callback")),
+            (None, _) => {
+                return fail(
+                    Errno::ENOENT,
+                    format!("there is no function '{callback}' to be its exception callback"),
+                );
+            }
         }
     }
     Ok(())
@@ -206,14 +220,12 @@ fn core_relocs(
     file: &Arc<str>,
 ) -> Result<(), ObjectError> {
     let Some(ext) = ext else { return Ok(()) };
-    let sections = ext
-        .core_relos(btf)
-        .map_err(|e| ObjectError::btf(file, Place::Section(".BTF.ext".to_owned()), e))?;
+    let sections =
+        ext.core_relos(btf).map_err(|e| ObjectError::btf(file, Place::Section(".BTF.ext".to_owned()), e))?;
     let mut seen: Vec<(&str, u32)> = Vec::new();
     for info in &sections {
-        let fail = |why: String| {
-            ObjectError::new(file, Place::Section(info.name.to_owned()), Errno::EINVAL, why)
-        };
+        let fail =
+            |why: String| ObjectError::new(file, Place::Section(info.name.to_owned()), Errno::EINVAL, why);
         let Some(section) = elf.section_by_name(info.name) else {
             return Err(fail("it has CO-RE relocations, but the file has no such section".to_owned()));
         };
@@ -222,7 +234,10 @@ fn core_relocs(
         seen.push((info.name, info.records.len() as u32));
         for (i, relo) in (first..).zip(&info.records) {
             if relo.insn_off % 8 != 0 {
-                return Err(fail(format!("CO-RE relocation {i} is at offset {:#x}, inside an instruction", relo.insn_off)));
+                return Err(fail(format!(
+                    "CO-RE relocation {i} is at offset {:#x}, inside an instruction",
+                    relo.insn_off
+                )));
             }
             let at = relo.insn_off / 8;
             let Some(&extent) = codes.at(section.index, u64::from(at)) else {

@@ -139,10 +139,15 @@ impl<'a> Resolver<'a> {
         if !is_call && !insn.is_ld_imm64() {
             let kind = rel.kind;
             let name = oxbpf_elf::reloc::name(kind).map_or_else(|| format!("type {kind}"), str::to_owned);
-            return bad(format!("{name} applies to a call or a 64-bit load, not to opcode {:#04x}", insn.code));
+            return bad(format!(
+                "{name} applies to a call or a 64-bit load, not to opcode {:#04x}",
+                insn.code
+            ));
         }
         let addend = match rel.addend {
-            Some(addend) => i32::try_from(addend).or_else(|_| bad(format!("addend {addend} is over 32 bits")))?,
+            Some(addend) => {
+                i32::try_from(addend).or_else(|_| bad(format!("addend {addend} is over 32 bits")))?
+            }
             None => insn.imm,
         };
         if symbol.is_extern() {
@@ -150,7 +155,9 @@ impl<'a> Resolver<'a> {
         }
         let SymSection::Index(section) = symbol.section else {
             let kind = symbol.section;
-            return bad(format!("the symbol is in no section ({kind:?}); is a global variable not initialised?"));
+            return bad(format!(
+                "the symbol is in no section ({kind:?}); is a global variable not initialised?"
+            ));
         };
         if is_call {
             if insn.src() != BPF_PSEUDO_CALL {
@@ -241,7 +248,12 @@ impl<'a> Resolver<'a> {
                 let target = self.entry(extent.section, to, codes).map_err(|e| {
                     let (section, name) = (code.section.clone(), code.name.clone());
                     let place = Place::Insn { section, name, insn: i, symbol: String::new() };
-                    ObjectError::new(self.file, place, e.errno, format!("call without a relocation: {}", e.why))
+                    ObjectError::new(
+                        self.file,
+                        place,
+                        e.errno,
+                        format!("call without a relocation: {}", e.why),
+                    )
                 })?;
                 let target = match target {
                     CodeId::Func(id) => RelocTarget::Call(id),
@@ -258,7 +270,13 @@ impl<'a> Resolver<'a> {
     }
 
     /// One pointer in a map definition: an inner map or a program by its slot.
-    fn map_slot(&self, section: &Section<'_>, rel: &Rel, codes: &Codes, maps: &mut Maps) -> Result<(), ObjectError> {
+    fn map_slot(
+        &self,
+        section: &Section<'_>,
+        rel: &Rel,
+        codes: &Codes,
+        maps: &mut Maps,
+    ) -> Result<(), ObjectError> {
         let symbol = self.symbol(section, rel)?;
         let label = self.elf.symbol_label(symbol);
         let fail = |errno, why: String| {
@@ -275,7 +293,10 @@ impl<'a> Resolver<'a> {
                 _ => return fail(RELOC, format!("it is no map, but map '{}' holds maps", map.name)),
             };
             if map.map_type == MapType::HASH_OF_MAPS && map.key_size != 4 {
-                let why = format!("map '{}' can declare contents only with keys of 4 bytes, not {}", map.name, map.key_size);
+                let why = format!(
+                    "map '{}' can declare contents only with keys of 4 bytes, not {}",
+                    map.name, map.key_size
+                );
                 return fail(Errno::EINVAL, why);
             }
             match inner {
@@ -343,9 +364,10 @@ impl<'a> Resolver<'a> {
         };
         let start = maps.get(ops.map).map_or(0, |m| m.sec_offset);
         let offset = (rel.offset - u64::from(start)) as u32;
-        let member = self.btf.and_then(|btf| btf.get(ops.type_id).ok()).and_then(|t| {
-            t.composite()?.members().find(|m| m.bit_offset == offset.saturating_mul(8))
-        });
+        let member = self
+            .btf
+            .and_then(|btf| btf.get(ops.type_id).ok())
+            .and_then(|t| t.composite()?.members().find(|m| m.bit_offset == offset.saturating_mul(8)));
         let Some(member) = member else {
             return fail(Errno::EINVAL, format!("'{}' has no member at offset {offset}", ops.type_name));
         };

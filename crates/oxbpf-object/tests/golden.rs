@@ -15,7 +15,8 @@ fn root() -> PathBuf {
 /// Object files of a folder, sorted by name.
 fn objects(folder: &str) -> Vec<PathBuf> {
     let Ok(dir) = std::fs::read_dir(root().join(folder)) else { return Vec::new() };
-    let mut paths: Vec<PathBuf> = dir.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "o")).collect();
+    let mut paths: Vec<PathBuf> =
+        dir.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "o")).collect();
     paths.sort();
     paths
 }

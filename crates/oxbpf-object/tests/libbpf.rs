@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use oxbpf_object::{
-    ExternKind, ExtRecords, MapSpec, ObjectSpec, OpenOptions, Pinning, ProgId, RelocTarget, assemble, open,
+    ExtRecords, ExternKind, MapSpec, ObjectSpec, OpenOptions, Pinning, ProgId, RelocTarget, assemble, open,
 };
 use oxbpf_uapi::Insn;
 
@@ -79,13 +79,15 @@ fn load_text(spec: &ObjectSpec, records: &ExtRecords<'_>, id: ProgId) -> Option<
             }
             RelocTarget::MapValue { map, offset } => {
                 code.insns[at] = Insn { imm: 0, ..code.insns[at].with_src(2) };
-                code.insns[at + 1].imm = offset.cast_signed();
+                code.insns[at + 1].imm = *offset as i32;
                 maps.insert(at, map_name(*map));
             }
             RelocTarget::ExternAddr(id) => {
-                let ExternKind::Kconfig { offset, .. } = spec.externs[id.0 as usize].kind else { return None };
+                let ExternKind::Kconfig { offset, .. } = spec.externs[id.0 as usize].kind else {
+                    return None;
+                };
                 code.insns[at] = Insn { imm: 0, ..code.insns[at].with_src(2) };
-                code.insns[at + 1].imm = offset.cast_signed();
+                code.insns[at + 1].imm = offset as i32;
                 maps.insert(at, spec.maps.iter().find(|m| m.real_name == ".kconfig")?.name.as_str());
             }
             _ => return None,
@@ -166,13 +168,26 @@ fn check(name: &str, expect: &str) -> usize {
         }
     };
     let records = ExtRecords::new(&spec).unwrap();
-    let starting = |prefix: &str| -> Vec<String> { blocks(expect).into_iter().filter(|b| b.starts_with(prefix)).collect() };
+    let starting = |prefix: &str| -> Vec<String> {
+        blocks(expect).into_iter().filter(|b| b.starts_with(prefix)).collect()
+    };
     let maps: Vec<String> = spec.maps.iter().map(map_line).collect();
     same_lines(&maps.concat(), &starting("map ").concat(), &format!("maps of {name}"));
-    let progs: Vec<String> = spec.programs.iter().map(|p| format!(
-        "prog {} sec {} type {} attach {} autoload {} insns {}\n",
-        p.code.name, p.sec_name, p.prog_type.0, p.expected_attach_type.0, u8::from(p.autoload), p.code.insns.len(),
-    )).collect();
+    let progs: Vec<String> = spec
+        .programs
+        .iter()
+        .map(|p| {
+            format!(
+                "prog {} sec {} type {} attach {} autoload {} insns {}\n",
+                p.code.name,
+                p.sec_name,
+                p.prog_type.0,
+                p.expected_attach_type.0,
+                u8::from(p.autoload),
+                p.code.insns.len(),
+            )
+        })
+        .collect();
     same_lines(&progs.concat(), &starting("prog ").concat(), &format!("programs of {name}"));
     if let Some(expect) = starting("btf ").first() {
         let raw = spec.btf.as_ref().unwrap().raw();

@@ -174,7 +174,9 @@ impl<'b> Comparison<'b> {
                     behind_ptr = true;
                     (a_id, b_id) = (x, y);
                 }
-                (Type::Array { elem: x, nelems: m, .. }, Type::Array { elem: y, nelems: n, .. }) if m == n => {
+                (Type::Array { elem: x, nelems: m, .. }, Type::Array { elem: y, nelems: n, .. })
+                    if m == n =>
+                {
                     (a_id, b_id) = (x, y);
                 }
                 (Type::FuncProto(x), Type::FuncProto(y)) => {

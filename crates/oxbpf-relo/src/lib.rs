@@ -65,6 +65,8 @@ pub fn types_are_compat(
 ) -> Result<bool, ReloErrorKind> {
     compat::types_are_compat(local, local_id, target, target_id).map_err(|stop| match stop {
         compat::Stop::TooDeep => ReloErrorKind::TooDeep,
-        compat::Stop::Btf(source) => ReloErrorKind::Target { target: "the kernel or the object".to_owned(), source },
+        compat::Stop::Btf(source) => {
+            ReloErrorKind::Target { target: "the kernel or the object".to_owned(), source }
+        }
     })
 }

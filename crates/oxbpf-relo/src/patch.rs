@@ -2,7 +2,8 @@
 
 use oxbpf_uapi::Insn;
 use oxbpf_uapi::insn::{
-    BPF_ALU, BPF_ALU64, BPF_B, BPF_CALL, BPF_DW, BPF_H, BPF_JMP, BPF_LD, BPF_LDX, BPF_ST, BPF_STX, BPF_W, BPF_X,
+    BPF_ALU, BPF_ALU64, BPF_B, BPF_CALL, BPF_DW, BPF_H, BPF_JMP, BPF_LD, BPF_LDX, BPF_ST, BPF_STX, BPF_W,
+    BPF_X,
 };
 
 use crate::error::ReloErrorKind;
@@ -45,14 +46,14 @@ pub(crate) fn apply(insns: &mut [Insn], at: usize, p: &Patch) -> Result<bool, Re
             if insn.code & BPF_X != 0 {
                 return Err(bad("has no immediate to relocate"));
             }
-            if p.is_certain && i64::from(insn.imm).cast_unsigned() != p.old {
+            if p.is_certain && i64::from(insn.imm) as u64 != p.old {
                 return Err(unexpected(insn.imm.into()));
             }
             insn.imm = p.new as i32;
             Ok(true)
         }
         BPF_LDX | BPF_ST | BPF_STX => {
-            if p.is_certain && i64::from(insn.off).cast_unsigned() != p.old {
+            if p.is_certain && i64::from(insn.off) as u64 != p.old {
                 return Err(unexpected(insn.off.into()));
             }
             let off = i16::try_from(p.new).map_err(|_| ReloErrorKind::OffsetTooBig(p.new))?;
@@ -83,9 +84,9 @@ pub(crate) fn apply(insns: &mut [Insn], at: usize, p: &Patch) -> Result<bool, Re
             if !is_plain {
                 return Err(ReloErrorKind::BadInsn { code: first.code, why: "is no plain 64-bit load" });
             }
-            let value = u64::from(first.imm.cast_unsigned()) | u64::from(second.imm.cast_unsigned()) << 32;
+            let value = u64::from(first.imm as u32) | u64::from(second.imm as u32) << 32;
             if p.is_certain && value != p.old {
-                return Err(ReloErrorKind::Unexpected { found: value.cast_signed(), expected: p.old });
+                return Err(ReloErrorKind::Unexpected { found: value as i64, expected: p.old });
             }
             first.imm = p.new as u32 as i32;
             second.imm = (p.new >> 32) as u32 as i32;

@@ -88,7 +88,7 @@ impl<'b> Spec<'b> {
             return if relo.access_str == "0" { Ok(spec) } else { Err(bad("a whole type is \"0\"")) };
         }
         for part in relo.access_str.split(':') {
-            let n = part.parse::<u32>().ok().filter(|n| *n <= i32::MAX.cast_unsigned());
+            let n = part.parse::<u32>().ok().filter(|n| *n <= i32::MAX as u32);
             spec.raw.push(n.ok_or_else(|| bad("it is not numbers between colons"))?);
             if spec.raw.len() > MAX_LEN {
                 return Err(ReloErrorKind::TooDeep);
@@ -97,7 +97,9 @@ impl<'b> Spec<'b> {
         let root = btf.resolve_ref(relo.type_id).map_err(ReloErrorKind::Local)?;
         let (&first, rest) = spec.raw.split_first().ok_or_else(|| bad("it is empty"))?;
         if subject == Subject::Enumerator {
-            let (Type::Enum(e) | Type::Enum64(e)) = root.view() else { return Err(bad("the type is no enumeration")) };
+            let (Type::Enum(e) | Type::Enum64(e)) = root.view() else {
+                return Err(bad("the type is no enumeration"));
+            };
             let value = e.value(first as usize).filter(|_| rest.is_empty());
             let value = value.ok_or_else(|| bad("there is no such enumerator"))?;
             spec.steps.push(Step { type_id: root.id(), index: first, name: Some(value.name) });

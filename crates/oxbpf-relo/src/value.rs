@@ -80,7 +80,7 @@ fn enumerator(spec: &Spec<'_>) -> Result<Value, NoValue> {
     };
     let value = value.ok_or_else(unknown)?.value;
     // Compilers did not always say whether an enumeration is signed, so 32-bit values are always sign-extended.
-    let bits = if is_wide { value as u64 } else { i64::from(value as i32).cast_unsigned() };
+    let bits = if is_wide { value as u64 } else { i64::from(value as i32) as u64 };
     Ok(Value::certain(bits))
 }
 

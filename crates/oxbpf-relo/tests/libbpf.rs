@@ -53,7 +53,8 @@ fn check(object: &str, target: &str) {
     let spec = open(data(&format!("{object}.o")), &OpenOptions::new(object)).unwrap();
     let records = ExtRecords::new(&spec).unwrap();
     let types = text::parse(&text_of(&format!("{target}.btf.txt"))).unwrap();
-    let is: String = (0..spec.programs.len() as u32).map(|i| program(&spec, &records, ProgId(i), &types)).collect();
+    let is: String =
+        (0..spec.programs.len() as u32).map(|i| program(&spec, &records, ProgId(i), &types)).collect();
     let expect = text_of(&format!("{object}.{target}.txt"));
     let mut name = "";
     for (is, expect) in is.lines().zip(expect.lines()) {
