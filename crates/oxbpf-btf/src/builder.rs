@@ -32,7 +32,10 @@ impl IntFlags {
 /// Largest id that may be referred to.
 const MAX_TYPES: u32 = 0x7fff_ffff;
 
-/// BTF in the making; see the [module](self).
+/// BTF in the making: types are appended one by one and get the next id; strings are stored once.
+///
+/// Members, values, parameters and section variables go to the type added last. References may name ids that come
+/// later; [`BtfBuilder::finish`] checks them all.
 #[derive(Debug, Default)]
 pub struct BtfBuilder {
     base: Option<Arc<Btf>>,
@@ -216,7 +219,7 @@ impl BtfBuilder {
         check(what, size.is_power_of_two() && size <= 16, "size is not 1, 2, 4, 8 or 16")?;
         check(what, flags.0 & !7 == 0, "unknown encoding")?;
         let name = self.add_str(name)?;
-        self.push(name, info(BtfKind::INT, 0, false), size, &[u32::from(flags.0) << 24 | size * 8])
+        self.push(name, info(BtfKind::INT, 0, false), size, &[(u32::from(flags.0) << 24) | (size * 8)])
     }
 
     /// Appends a floating-point type of `size` bytes: 2, 4, 8, 12 or 16.

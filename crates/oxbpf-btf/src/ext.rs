@@ -293,7 +293,8 @@ fn swap_in_place(data: &mut [u8], tables: &[Range<usize>; 3]) {
         magic.reverse();
     }
     let hdr_len = u32_at(data, 4).map_or(0, u32::swap_bytes).min(HEADER_CORE_LEN) as usize;
-    for range in [4..hdr_len / 4 * 4].into_iter().chain(tables.iter().cloned()) {
+    let header = core::iter::once(4..hdr_len / 4 * 4);
+    for range in header.chain(tables.iter().cloned()) {
         for w in data.get_mut(range).unwrap_or_default().chunks_exact_mut(4) {
             w.reverse();
         }

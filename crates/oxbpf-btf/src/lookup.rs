@@ -217,15 +217,21 @@ impl Btf {
         if seps.is_empty() && !base_has {
             return Vec::new();
         }
+        // Nearly all names are nowhere near a run, which one look into a small table tells.
+        let mut near = vec![false; strs.len() / BLOCK + 1];
+        for &sep in &seps {
+            let start = strs.get(..sep).unwrap_or_default().iter().rposition(|&b| b == 0).unwrap_or(0);
+            near.get_mut(start / BLOCK..=sep / BLOCK).unwrap_or_default().fill(true);
+        }
         let has_run = |name_off: u32| match name_off.checked_sub(self.start_str()) {
-            Some(own) => seps
-                .get(seps.partition_point(|&sep| sep < own as usize))
-                .and_then(|&sep| strs.get(own as usize..sep))
-                .is_some_and(|before| !before.contains(&0)),
+            Some(own) => near.get(own as usize / BLOCK) == Some(&true),
             None => base_has,
         };
-        self.own_types()
-            .filter(|t| has_run(t.name_off()) && essential_name(t.name()).len() < t.name().len())
+        let types = self.types_bytes();
+        let ids = (self.start_id().0..).zip(self.offsets());
+        ids.filter(|(_, off)| raw::u32_at(types, **off as usize).is_some_and(&has_run))
+            .filter_map(|(id, _)| self.get(TypeId(id)).ok())
+            .filter(|t| essential_name(t.name()).len() < t.name().len())
             .map(|t| t.id())
             .collect()
     }
@@ -283,24 +289,27 @@ pub fn essential_name(name: &str) -> &str {
     }
 }
 
-/// Where runs of at least three underscores that could begin a flavour suffix are.
+/// Where runs of three underscores that could begin a flavour suffix are.
 fn underscore_runs(strs: &[u8]) -> Vec<usize> {
     const STEP: usize = 64;
     let mut found = Vec::new();
-    let mut at = 0;
-    while at < strs.len() {
-        // Two more bytes than a step, so that no run is missed between steps. Most steps have none, and the test for
-        // that is one pass without branches.
-        let window = strs.get(at..strs.len().min(at + STEP + 2)).unwrap_or_default();
-        let here = window.iter().zip(window.iter().skip(1)).zip(window.iter().skip(2));
-        let any = here.fold(false, |any, ((a, b), c)| any | ((*a == b'_') & (*b == b'_') & (*c == b'_')));
+    for at in (0..strs.len()).step_by(STEP) {
+        // Most steps have none. The test for that has no branches and a fixed length, so that it becomes vector code.
+        let rest = strs.get(at..).unwrap_or_default();
+        let chunk = |skip| rest.get(skip..).and_then(|r| r.first_chunk::<STEP>());
+        let any = match (chunk(0), chunk(1), chunk(2)) {
+            (Some(a), Some(b), Some(c)) => {
+                let runs = a.iter().zip(b).zip(c);
+                runs.fold(0, |any, ((a, b), c)| any | u8::from((*a == b'_') & (*b == b'_') & (*c == b'_')))
+                    != 0
+            }
+            _ => true,
+        };
         if any {
-            let runs = window.windows(3).enumerate().filter(|(_, w)| *w == b"___");
-            found.extend(runs.map(|(i, _)| at + i).filter(|&i| i > 0 && is_flavour_sep(strs, i)));
+            let runs = rest.windows(3).take(STEP).enumerate().filter(|(_, w)| *w == b"___");
+            found.extend(runs.map(|(i, _)| at + i).filter(|&i| is_flavour_sep(strs, i)));
         }
-        at += STEP;
     }
-    found.dedup();
     found
 }
 

@@ -323,7 +323,8 @@ pub(crate) fn scan_types(
             let id = start_id.saturating_add(offsets.len() as u32 - 1);
             let row = layout.row(kind).ok_or(BtfError::UnknownKind { id, offset: off as u32, kind })?;
             unknown.get_or_insert((id, kind));
-            off += TYPE_LEN + row.info as usize + (info & MAX_VLEN) as usize * row.elem as usize;
+            let elems = ((info & MAX_VLEN) as usize).saturating_mul(row.elem as usize);
+            off = off.saturating_add(TYPE_LEN + row.info as usize).saturating_add(elems);
         }
     }
     let last_id = start_id.saturating_add((offsets.len() as u32).saturating_sub(1));

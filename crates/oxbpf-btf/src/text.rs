@@ -337,6 +337,10 @@ fn read_elem(
             let text = elem.word("val")?;
             let digits = text.trim_end_matches("LL").trim_end_matches('U');
             let value: i128 = digits.parse().map_err(|_| format!("`val={text}` is no number"))?;
+            let bits = if kind == BtfKind::ENUM64 { 64 } else { 32 };
+            if !(-(1i128 << (bits - 1))..1 << bits).contains(&value) {
+                return Err(format!("`val={text}` is over {bits} bits"));
+            }
             words.push(value as u32);
             if kind == BtfKind::ENUM64 {
                 words.push((value >> 32) as u32);

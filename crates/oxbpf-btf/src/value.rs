@@ -223,7 +223,8 @@ impl<'b> Decoder<'b> {
         }
         let mut values = Vec::new();
         for i in 0..u64::from(nelems) {
-            values.push(self.value(elem, at + 8 * i * u64::from(size), 0)?);
+            let at = (8 * i).checked_mul(u64::from(size)).and_then(|off| at.checked_add(off));
+            values.push(self.value(elem, at.ok_or(BtfError::TooBig { id: t.id().0 })?, 0)?);
         }
         Ok(Data::Array(values))
     }

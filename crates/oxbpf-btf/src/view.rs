@@ -4,7 +4,7 @@ use core::fmt;
 
 use oxbpf_uapi::BtfKind;
 use oxbpf_uapi::consts::FuncLinkage;
-use zerocopy::{FromBytes, Immutable, KnownLayout};
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use crate::raw::{self, RawEnum, RawEnum64, RawMember, RawParam, RawSecVar};
 use crate::{Btf, BtfError, TypeId};
@@ -139,10 +139,7 @@ impl<'b> TypeRef<'b> {
     }
 
     /// The elements as records of type `T`; fewer than `vlen` never happens for a known kind.
-    pub(crate) fn elems<T: FromBytes + Immutable + KnownLayout>(&self) -> &'b [T]
-    where
-        T: zerocopy::Unaligned,
-    {
+    pub(crate) fn elems<T: FromBytes + Immutable + KnownLayout + Unaligned>(&self) -> &'b [T] {
         <[T]>::ref_from_prefix_with_elems(self.tail, self.vlen() as usize).map_or(&[], |(elems, _)| elems)
     }
 }

@@ -69,6 +69,10 @@ fn broken_text_is_an_error_with_its_line() {
     check("[1] STRUCT 's' size=4 vlen=1\n\t'm' type_id=0", "line 2: no `bits_offset=`");
     check("[1] FUNC 'f' type_id=0 linkage=odd", "line 1: `linkage=odd` is unknown");
     check(
+        "[1] ENUM 'e' encoding=SIGNED size=4 vlen=1\n\t'E' val=-2147483649",
+        "line 2: `val=-2147483649` is over 32 bits",
+    );
+    check(
         "[1] STRUCT 's' size=4 vlen=1\n\t'm' type_id=0 bits_offset=16777216 bitfield_size=1",
         "line 2: too far or too wide for a struct with bit-fields",
     );
