@@ -768,3 +768,6 @@ fn link_update(t: &impl Transport, req: &LinkUpdate<'_>) -> Result<Reply, Errno>
     };
     done(request(t, Cmd::LINK_UPDATE, &mut attr))
 }
+
+#[cfg(test)]
+mod tests;
