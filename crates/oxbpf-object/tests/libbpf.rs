@@ -1,7 +1,7 @@
 //! What C libbpf makes of the committed objects, and that it is the same here.
 //!
 //! `tests/libbpf/NAME.txt` was written by a program that opens and loads each object with libbpf 1.8 (built from its
-//! repository) against a kernel that accepts everything, and prints what that kernel is sent: maps with all their
+//! repository) (`tests/oracle`) against a kernel that accepts everything, and prints what that kernel is sent: maps with all their
 //! parameters and a hash of their contents, programs, the size and hash of the BTF, and for each loaded program its
 //! instructions, function records and a hash of its line records. Map file descriptors are replaced by map names.
 //! CO-RE relocations were made against the object's own types, so that most change nothing; instructions with one are
