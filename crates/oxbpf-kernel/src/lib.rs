@@ -8,13 +8,16 @@
 
 mod backend;
 mod command;
+mod describe;
 mod handle;
 mod kernel;
 mod mapping;
+mod outputs;
 mod perf;
 mod poll;
 mod record;
 mod script;
+pub mod transcript;
 
 pub use backend::{Backend, Blob, Fact, NlMessage, Opening};
 pub use command::*;
@@ -26,5 +29,6 @@ pub use mapping::{
 };
 pub use perf::{PerfEventSpec, PerfRequest};
 pub use poll::PollSet;
-pub use record::Recorder;
+pub use record::{RecordScope, Recorder, RecorderLog};
 pub use script::Scripted;
+pub use transcript::{Line, Transcript};
