@@ -19,6 +19,8 @@ use crate::{facts, netlink, perf, poll, syscall};
 #[derive(Debug, Default)]
 pub struct Linux {
     possible_cpus: OnceLock<usize>,
+    /// Whether the limit on locked memory could be raised, once it was in the way.
+    raised_memlock: OnceLock<bool>,
 }
 
 /// A [`Kernel`] that is the running one.
@@ -50,6 +52,15 @@ impl Linux {
         Ok(*self.possible_cpus.get_or_init(|| count))
     }
 
+    /// Whether a refusal may be for lack of lockable memory, and that has just been helped.
+    ///
+    /// Before Linux 5.11 maps, programs and BTF count as locked memory, whose usual limit is a few maps. Like libbpf, this
+    /// raises the limit of the process, but only when a command was refused. Another thread may have raised it since.
+    fn may_be_memlock(&self, cmd: &Command<'_>) -> bool {
+        let takes_memory = matches!(cmd, Command::MapCreate(_) | Command::ProgLoad(_) | Command::BtfLoad(_));
+        takes_memory && *self.raised_memlock.get_or_init(|| crate::raise_memlock().is_ok())
+    }
+
     /// Sizes of a map's keys and values.
     pub(crate) fn map_shape(&self, map: &Handle) -> Result<MapShape, Errno> {
         let note = self.map_note(map)?;
@@ -75,7 +86,10 @@ impl Backend for Linux {
     }
 
     fn bpf(&self, cmd: &mut Command<'_>) -> Result<Reply, Errno> {
-        let reply = attr::run(self, cmd);
+        let mut reply = attr::run(self, cmd);
+        if matches!(reply, Err(Errno::EPERM)) && self.may_be_memlock(cmd) {
+            reply = attr::run(self, cmd);
+        }
         if let (Command::MapCreate(req), Ok(Reply::Handle(map))) = (&*cmd, &reply) {
             let (map_type, key_size, value_size) = (req.map_type, req.key_size, req.value_size);
             map.set_note(MapNote { map_type, key_size, value_size });
