@@ -46,7 +46,8 @@ pub fn encode(row: &Row, ops: Operands) -> (Insn, Option<Insn>) {
         Field::Is(fixed) => fixed,
     };
     let (dst, src) = (pick(row.dst, ops.dst.into()) as u8, pick(row.src, ops.src.into()) as u8);
-    let first = Insn::new(row.code, dst, src, pick(row.off, ops.off.into()) as i16, pick(row.imm, ops.imm as i32));
+    let first =
+        Insn::new(row.code, dst, src, pick(row.off, ops.off.into()) as i16, pick(row.imm, ops.imm as i32));
     let second = matches!(row.kind, Kind::LdImm64(_)).then(|| Insn::new(0, 0, 0, 0, (ops.imm >> 32) as i32));
     (first, second)
 }
@@ -122,7 +123,8 @@ impl<'t> Line<'t> {
             Target::Label(name) => match (labels.get(name), kind) {
                 (Some(&at), _) => Some(at as i64 - index as i64 - 1),
                 (None, Kind::CallLocal) => {
-                    let id = HelperId::from_name(name).ok_or_else(|| format!("no label or helper `{name}`"))?;
+                    let id =
+                        HelperId::from_name(name).ok_or_else(|| format!("no label or helper `{name}`"))?;
                     kind = Kind::CallHelper;
                     ops.imm = i64::from(id.0);
                     None
@@ -133,7 +135,11 @@ impl<'t> Line<'t> {
         if let Some(by) = by {
             if matches!(kind, Kind::Gotol | Kind::CallLocal | Kind::LdImm64(_)) {
                 let by = i32::try_from(by).map_err(|_| "target too far".to_owned())?;
-                ops.imm = if kind == Kind::CallLocal || kind == Kind::Gotol { by.into() } else { i64::from(by as u32) };
+                ops.imm = if kind == Kind::CallLocal || kind == Kind::Gotol {
+                    by.into()
+                } else {
+                    i64::from(by as u32)
+                };
             } else {
                 ops.off = i16::try_from(by).map_err(|_| "target too far".to_owned())?;
             }
@@ -193,7 +199,8 @@ fn jump<'t>(t: &mut Tokens<'t>) -> Parse<Line<'t>> {
     t.skip();
     let dst = reg(t)?;
     let op = t.punct()?;
-    let cond = Cond::ALL.into_iter().find(|c| c.text() == op).ok_or_else(|| format!("no condition `{op}`"))?;
+    let cond =
+        Cond::ALL.into_iter().find(|c| c.text() == op).ok_or_else(|| format!("no condition `{op}`"))?;
     let mut ops = Operands { dst: dst.number, ..Operands::default() };
     let src = operand(t, dst.wide, &mut ops)?;
     t.word("goto")?;
@@ -227,7 +234,9 @@ fn call<'t>(t: &mut Tokens<'t>) -> Parse<Line<'t>> {
             t.skip();
             Ok(Line::new(Kind::CallHelper, ops(id)?))
         }
-        Some(Tok::Word("pc")) => Ok(Line { kind: Kind::CallLocal, ops: Operands::default(), target: target(t)? }),
+        Some(Tok::Word("pc")) => {
+            Ok(Line { kind: Kind::CallLocal, ops: Operands::default(), target: target(t)? })
+        }
         Some(Tok::Word("kernel")) if t.accept_words(&["kernel", "-", "function"]) => {
             t.expect("#")?;
             let mut ops = ops(t.int()?)?;
@@ -309,9 +318,12 @@ fn typed_address(t: &mut Tokens<'_>) -> Parse<(Size, (u8, i16))> {
 /// `(u32 *)`: size and signedness.
 fn pointer_type(t: &mut Tokens<'_>) -> Parse<(Size, bool)> {
     t.expect("(")?;
-    let Some(Tok::Word(name)) = t.peek() else { return Err(format!("expected a type, not {}", t.describe())) };
+    let Some(Tok::Word(name)) = t.peek() else {
+        return Err(format!("expected a type, not {}", t.describe()));
+    };
     t.skip();
-    let found = [false, true].into_iter().flat_map(|s| Size::ALL.map(|z| (z, s))).find(|(z, s)| z.text(*s) == name);
+    let found =
+        [false, true].into_iter().flat_map(|s| Size::ALL.map(|z| (z, s))).find(|(z, s)| z.text(*s) == name);
     t.expect("*")?;
     t.expect(")")?;
     found.ok_or_else(|| format!("no access size `{name}`"))
@@ -348,7 +360,8 @@ fn maybe_reg(t: &mut Tokens<'_>) -> Option<Reg> {
 fn arithmetic<'t>(t: &mut Tokens<'t>, code: Option<u8>) -> Parse<Line<'t>> {
     let dst = reg(t)?;
     let text = t.punct()?;
-    let op = AluOp::ALL.into_iter().find(|op| op.text() == text).ok_or_else(|| format!("no operator `{text}`"))?;
+    let op =
+        AluOp::ALL.into_iter().find(|op| op.text() == text).ok_or_else(|| format!("no operator `{text}`"))?;
     if op == AluOp::Mov {
         return assign(t, dst, code);
     }
@@ -374,10 +387,16 @@ fn assign<'t>(t: &mut Tokens<'t>, dst: Reg, code: Option<u8>) -> Parse<Line<'t>>
         t.expect(")")?;
         return Ok(Line::new(Kind::Movsx { bits, wide }, Operands { src: reg(t)?.number, ..ops }));
     }
-    if matches!(t.peek(), Some(Tok::Punct("-"))) && t.peek_at(1).is_some_and(|tok| matches!(tok, Tok::Word(_))) {
+    if matches!(t.peek(), Some(Tok::Punct("-")))
+        && t.peek_at(1).is_some_and(|tok| matches!(tok, Tok::Word(_)))
+    {
         t.skip();
         let src = reg(t)?;
-        return if src == dst { Ok(Line::new(Kind::Neg { wide }, ops)) } else { Err("negates another register".to_owned()) };
+        return if src == dst {
+            Ok(Line::new(Kind::Neg { wide }, ops))
+        } else {
+            Err("negates another register".to_owned())
+        };
     }
     if let Some(src) = maybe_reg(t) {
         if src.wide != wide {
@@ -432,7 +451,11 @@ fn named<'t>(t: &mut Tokens<'t>, dst: Reg, word: &'t str) -> Parse<Line<'t>> {
             _ => continue,
         };
         let src = reg(t)?;
-        return if src == dst { Ok(Line::new(Kind::End { to, bits }, ops)) } else { Err("swaps another register".to_owned()) };
+        return if src == dst {
+            Ok(Line::new(Kind::End { to, bits }, ops))
+        } else {
+            Err("swaps another register".to_owned())
+        };
     }
     match word {
         "load_acquire" => {

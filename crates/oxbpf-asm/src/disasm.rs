@@ -113,7 +113,9 @@ impl fmt::Display for Disasm {
         let (dst, src, off) = (insn.dst(), insn.src(), insn.off);
         let r = |wide: bool| if wide { 'r' } else { 'w' };
         match row.kind {
-            Kind::Alu { op, wide, src: Operand::Imm } => write!(f, "{}{dst} {} {}", r(wide), op.text(), insn.imm),
+            Kind::Alu { op, wide, src: Operand::Imm } => {
+                write!(f, "{}{dst} {} {}", r(wide), op.text(), insn.imm)
+            }
             Kind::Alu { op, wide, src: Operand::Reg } => {
                 write!(f, "{0}{dst} {1} {0}{src}", r(wide), op.text())
             }
@@ -134,7 +136,9 @@ impl fmt::Display for Disasm {
                 write!(f, "r{dst} = ")?;
                 imm64(f, what, imm)
             }
-            Kind::LdPacket { size, indirect: false } => write!(f, "r0 = *({} *)skb[{}]", size.text(false), insn.imm),
+            Kind::LdPacket { size, indirect: false } => {
+                write!(f, "r0 = *({} *)skb[{}]", size.text(false), insn.imm)
+            }
             Kind::LdPacket { size, indirect: true } => {
                 write!(f, "r0 = *({} *)skb[r{src} + {}]", size.text(false), insn.imm)
             }
@@ -142,8 +146,12 @@ impl fmt::Display for Disasm {
             Kind::St(size) => write!(f, "*({} *)(r{dst} {off:+}) = {}", size.text(false), insn.imm),
             Kind::Stx(size) => write!(f, "*({} *)(r{dst} {off:+}) = r{src}", size.text(false)),
             Kind::Atomic { op, wide } => atomic(f, op, wide, insn),
-            Kind::LoadAcquire(size) => write!(f, "r{dst} = load_acquire(({} *)(r{src} {off:+}))", size.text(false)),
-            Kind::StoreRelease(size) => write!(f, "store_release(({} *)(r{dst} {off:+}), r{src})", size.text(false)),
+            Kind::LoadAcquire(size) => {
+                write!(f, "r{dst} = load_acquire(({} *)(r{src} {off:+}))", size.text(false))
+            }
+            Kind::StoreRelease(size) => {
+                write!(f, "store_release(({} *)(r{dst} {off:+}), r{src})", size.text(false))
+            }
             Kind::Jmp { cond, wide, src: Operand::Imm } => {
                 write!(f, "if {}{dst} {} {:#x} goto pc{off:+}", r(wide), cond.text(), insn.imm)
             }
@@ -183,7 +191,8 @@ fn imm64(f: &mut fmt::Formatter<'_>, what: Imm64, imm: i64) -> fmt::Result {
 fn atomic(f: &mut fmt::Formatter<'_>, op: Rmw, wide: bool, insn: Insn) -> fmt::Result {
     let (dst, src, off) = (insn.dst(), insn.src(), insn.off);
     let (size, width) = if wide { ("u64", "64") } else { ("u32", "") };
-    let lock = |f: &mut fmt::Formatter<'_>, op: &str| write!(f, "lock *({size} *)(r{dst} {off:+}) {op} r{src}");
+    let lock =
+        |f: &mut fmt::Formatter<'_>, op: &str| write!(f, "lock *({size} *)(r{dst} {off:+}) {op} r{src}");
     let value = |f: &mut fmt::Formatter<'_>, op: &str| {
         write!(f, "r{src} = atomic{width}_{op}(({size} *)(r{dst} {off:+}), r{src})")
     };

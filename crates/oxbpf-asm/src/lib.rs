@@ -7,9 +7,12 @@
 pub mod asm;
 pub mod decode;
 pub mod disasm;
+mod eval;
 pub mod flow;
 pub mod table;
 
 pub use decode::{DecodeError, Decoded, decode, decode_all, decode_at};
 pub use disasm::{Disasm, disasm};
-pub use table::{AluOp, Cond, Field, Imm64, Isa, Kind, Operand, Order, Rmw, Row, Size, row_of, rows_of, table};
+pub use table::{
+    AluOp, Cond, Field, Imm64, Isa, Kind, Operand, Order, Rmw, Row, Size, row_of, rows_of, table,
+};

@@ -409,7 +409,9 @@ fn alu_rows(rows: &mut Vec<Row>) {
 
 fn memory_rows(rows: &mut Vec<Row>) {
     for (src, what) in IMM64 {
-        rows.push(Row::new(LD_IMM64, Kind::LdImm64(what), Isa::V1).dst().src(Field::Is(src.into())).imm(Field::Any));
+        rows.push(
+            Row::new(LD_IMM64, Kind::LdImm64(what), Isa::V1).dst().src(Field::Is(src.into())).imm(Field::Any),
+        );
     }
     for size in Size::ALL {
         let bits = size.bits();
@@ -417,13 +419,14 @@ fn memory_rows(rows: &mut Vec<Row>) {
         rows.push(at(BPF_LDX | BPF_MEM, Kind::Ldx { size, signed: false }, Isa::V1).dst().src(Field::Any));
         rows.push(at(BPF_ST | BPF_MEM, Kind::St(size), Isa::V1).dst().imm(Field::Any));
         rows.push(at(BPF_STX | BPF_MEM, Kind::Stx(size), Isa::V1).dst().src(Field::Any));
-        let atomic = |kind, imm| {
-            at(BPF_STX | BPF_ATOMIC, kind, Isa::V4).dst().src(Field::Any).imm(Field::Is(imm))
-        };
+        let atomic =
+            |kind, imm| at(BPF_STX | BPF_ATOMIC, kind, Isa::V4).dst().src(Field::Any).imm(Field::Is(imm));
         rows.push(atomic(Kind::LoadAcquire(size), BPF_LOAD_ACQ));
         rows.push(atomic(Kind::StoreRelease(size), BPF_STORE_REL));
         if size != Size::Dw {
-            rows.push(at(BPF_LDX | BPF_MEMSX, Kind::Ldx { size, signed: true }, Isa::V4).dst().src(Field::Any));
+            rows.push(
+                at(BPF_LDX | BPF_MEMSX, Kind::Ldx { size, signed: true }, Isa::V4).dst().src(Field::Any),
+            );
             for (mode, indirect) in [(BPF_ABS, false), (BPF_IND, true)] {
                 let row = Row::new(BPF_LD | mode | bits, Kind::LdPacket { size, indirect }, Isa::V1);
                 rows.push(row.src(if indirect { Field::Any } else { NO }).imm(Field::Any));

@@ -180,7 +180,9 @@ fn lower(d: &Decoded, code_base: u64) -> Result<Inst, ProgramError> {
             Inst { imm: code_base + 8 * target.off as u64, ..target }
         }
         Kind::LdImm64(_) => return Err(ProgramError::Unresolved { insn: d.index }),
-        Kind::LdPacket { size, indirect } => with(ld_packet_op(indirect), u64::from(insn.imm as u32) | u64::from(size.bytes()) << 32),
+        Kind::LdPacket { size, indirect } => {
+            with(ld_packet_op(indirect), u64::from(insn.imm as u32) | u64::from(size.bytes()) << 32)
+        }
         Kind::Ldx { size, signed } => inst(ldx_op(size, signed)),
         Kind::St(size) => inst(st_op(size)),
         Kind::Stx(size) => inst(stx_op(size)),
@@ -227,7 +229,8 @@ const RMWS: [Rmw; 10] = [
 fn check_targets(code: &[Inst]) -> Result<(), ProgramError> {
     for (insn, inst) in code.iter().enumerate() {
         let Some(target) = inst.op.has_target().then_some(inst.off) else { continue };
-        let lands = usize::try_from(target).ok().and_then(|t| code.get(t)).is_some_and(|i| i.op != Op::FellOff);
+        let lands =
+            usize::try_from(target).ok().and_then(|t| code.get(t)).is_some_and(|i| i.op != Op::FellOff);
         if !lands {
             return Err(ProgramError::Target { insn, target: target.into() });
         }

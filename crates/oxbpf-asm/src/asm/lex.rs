@@ -10,8 +10,9 @@ pub(super) enum Tok<'t> {
 
 /// Longest first, so that `s>>=` is not read as `s`, `>>=`.
 const PUNCT: [&str; 40] = [
-    "s>>=", "<<=", ">>=", "s>=", "s<=", "s/=", "s%=", "+=", "-=", "*=", "/=", "|=", "&=", "%=", "^=", "==", "!=", ">=", "<=",
-    "s>", "s<", "=", ">", "<", "&", "+", "-", "*", "(", ")", "[", "]", ",", ":", "#", "@", "/", "|", "%", "^",
+    "s>>=", "<<=", ">>=", "s>=", "s<=", "s/=", "s%=", "+=", "-=", "*=", "/=", "|=", "&=", "%=", "^=", "==",
+    "!=", ">=", "<=", "s>", "s<", "=", ">", "<", "&", "+", "-", "*", "(", ")", "[", "]", ",", ":", "#", "@",
+    "/", "|", "%", "^",
 ];
 
 /// The tokens of a line, taken from the front.
@@ -83,7 +84,9 @@ impl<'t> Tokens<'t> {
 
     /// Takes `(b7)`. The digits are hexadecimal, so they may have been read as a word or a decimal number.
     pub(super) fn opcode_prefix(&mut self) -> Option<u8> {
-        let (Some(Tok::Punct("(")), Some(code), Some(Tok::Punct(")"))) = (self.peek(), self.peek_at(1), self.peek_at(2)) else {
+        let (Some(Tok::Punct("(")), Some(code), Some(Tok::Punct(")"))) =
+            (self.peek(), self.peek_at(1), self.peek_at(2))
+        else {
             return None;
         };
         let code = match code {
@@ -107,15 +110,20 @@ impl<'t> Tokens<'t> {
 
     /// Takes a sequence of words and signs, or nothing.
     pub(super) fn accept_words(&mut self, words: &[&str]) -> bool {
-        let found = words.iter().enumerate().all(|(i, w)| {
-            matches!(self.peek_at(i), Some(Tok::Word(text) | Tok::Punct(text)) if text == *w)
-        });
+        let found = words
+            .iter()
+            .enumerate()
+            .all(|(i, w)| matches!(self.peek_at(i), Some(Tok::Word(text) | Tok::Punct(text)) if text == *w));
         self.at += if found { words.len() } else { 0 };
         found
     }
 
     pub(super) fn word(&mut self, word: &str) -> Result<(), String> {
-        if self.accept_words(&[word]) { Ok(()) } else { Err(format!("expected `{word}`, not {}", self.describe())) }
+        if self.accept_words(&[word]) {
+            Ok(())
+        } else {
+            Err(format!("expected `{word}`, not {}", self.describe()))
+        }
     }
 
     pub(super) fn take_word(&mut self) -> Result<&'t str, String> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oxbpf_asm::Rmw;
+use oxbpf_asm::{AluOp, Cond, Rmw};
 use oxbpf_uapi::HelperId;
 
 use super::op::Op;
@@ -122,49 +122,49 @@ impl Cpu {
         macro_rules! dispatch {
             (
                 $i:ident;
-                alu { $($ak:ident $ax:ident $ak32:ident $ax32:ident: $f:expr, $f32:expr;)* }
-                jmp { $($jk:ident $jx:ident $jk32:ident $jx32:ident: $c:expr, $c32:expr;)* }
+                alu { $($alu:ident: $ak:ident $ax:ident $ak32:ident $ax32:ident;)* }
+                jmp { $($cond:ident: $jk:ident $jx:ident $jk32:ident $jx32:ident;)* }
                 $($rest:tt)*
             ) => {
                 match $i.op {
                     $(
                         Op::$ak => {
                             let d = &mut r[usize::from($i.dst & 15)];
-                            *d = alu(*d, $i.imm, $f);
+                            *d = AluOp::$alu.eval64(*d, $i.imm);
                         }
                         Op::$ax => {
                             let s = r[usize::from($i.src & 15)];
                             let d = &mut r[usize::from($i.dst & 15)];
-                            *d = alu(*d, s, $f);
+                            *d = AluOp::$alu.eval64(*d, s);
                         }
                         Op::$ak32 => {
                             let d = &mut r[usize::from($i.dst & 15)];
-                            *d = u64::from(alu(*d as u32, $i.imm as u32, $f32));
+                            *d = u64::from(AluOp::$alu.eval32(*d as u32, $i.imm as u32));
                         }
                         Op::$ax32 => {
                             let s = r[usize::from($i.src & 15)] as u32;
                             let d = &mut r[usize::from($i.dst & 15)];
-                            *d = u64::from(alu(*d as u32, s, $f32));
+                            *d = u64::from(AluOp::$alu.eval32(*d as u32, s));
                         }
                     )*
                     $(
                         Op::$jk => {
-                            if cond(r[usize::from($i.dst & 15)], $i.imm, $c) {
+                            if Cond::$cond.holds64(r[usize::from($i.dst & 15)], $i.imm) {
                                 goto!($i.off);
                             }
                         }
                         Op::$jx => {
-                            if cond(r[usize::from($i.dst & 15)], r[usize::from($i.src & 15)], $c) {
+                            if Cond::$cond.holds64(r[usize::from($i.dst & 15)], r[usize::from($i.src & 15)]) {
                                 goto!($i.off);
                             }
                         }
                         Op::$jk32 => {
-                            if cond(r[usize::from($i.dst & 15)] as u32, $i.imm as u32, $c32) {
+                            if Cond::$cond.holds32(r[usize::from($i.dst & 15)] as u32, $i.imm as u32) {
                                 goto!($i.off);
                             }
                         }
                         Op::$jx32 => {
-                            if cond(r[usize::from($i.dst & 15)] as u32, r[usize::from($i.src & 15)] as u32, $c32) {
+                            if Cond::$cond.holds32(r[usize::from($i.dst & 15)] as u32, r[usize::from($i.src & 15)] as u32) {
                                 goto!($i.off);
                             }
                         }
@@ -180,33 +180,33 @@ impl Cpu {
             dispatch! {
                 i;
                 alu {
-                    AddK AddX AddK32 AddX32: u64::wrapping_add, u32::wrapping_add;
-                    SubK SubX SubK32 SubX32: u64::wrapping_sub, u32::wrapping_sub;
-                    MulK MulX MulK32 MulX32: u64::wrapping_mul, u32::wrapping_mul;
-                    DivK DivX DivK32 DivX32: |a, b| a.checked_div(b).unwrap_or(0), |a, b| a.checked_div(b).unwrap_or(0);
-                    SdivK SdivX SdivK32 SdivX32: |a, b| sdiv64(a, b), |a, b| sdiv32(a, b);
-                    OrK OrX OrK32 OrX32: |a, b| a | b, |a, b| a | b;
-                    AndK AndX AndK32 AndX32: |a, b| a & b, |a, b| a & b;
-                    LshK LshX LshK32 LshX32: |a, b| a.wrapping_shl(b as u32), u32::wrapping_shl;
-                    RshK RshX RshK32 RshX32: |a, b| a.wrapping_shr(b as u32), u32::wrapping_shr;
-                    ModK ModX ModK32 ModX32: |a, b| a.checked_rem(b).unwrap_or(a), |a, b| a.checked_rem(b).unwrap_or(a);
-                    SmodK SmodX SmodK32 SmodX32: |a, b| smod64(a, b), |a, b| smod32(a, b);
-                    XorK XorX XorK32 XorX32: |a, b| a ^ b, |a, b| a ^ b;
-                    MovK MovX MovK32 MovX32: |_, b| b, |_, b| b;
-                    ArshK ArshX ArshK32 ArshX32: |a, b| (a as i64).wrapping_shr(b as u32) as u64, |a, b| (a as i32).wrapping_shr(b) as u32;
+                    Add: AddK AddX AddK32 AddX32;
+                    Sub: SubK SubX SubK32 SubX32;
+                    Mul: MulK MulX MulK32 MulX32;
+                    Div: DivK DivX DivK32 DivX32;
+                    Sdiv: SdivK SdivX SdivK32 SdivX32;
+                    Or: OrK OrX OrK32 OrX32;
+                    And: AndK AndX AndK32 AndX32;
+                    Lsh: LshK LshX LshK32 LshX32;
+                    Rsh: RshK RshX RshK32 RshX32;
+                    Mod: ModK ModX ModK32 ModX32;
+                    Smod: SmodK SmodX SmodK32 SmodX32;
+                    Xor: XorK XorX XorK32 XorX32;
+                    Mov: MovK MovX MovK32 MovX32;
+                    Arsh: ArshK ArshX ArshK32 ArshX32;
                 }
                 jmp {
-                    JeqK JeqX JeqK32 JeqX32: |a, b| a == b, |a, b| a == b;
-                    JgtK JgtX JgtK32 JgtX32: |a, b| a > b, |a, b| a > b;
-                    JgeK JgeX JgeK32 JgeX32: |a, b| a >= b, |a, b| a >= b;
-                    JsetK JsetX JsetK32 JsetX32: |a, b| a & b != 0, |a, b| a & b != 0;
-                    JneK JneX JneK32 JneX32: |a, b| a != b, |a, b| a != b;
-                    JsgtK JsgtX JsgtK32 JsgtX32: |a, b| a as i64 > b as i64, |a, b| a as i32 > b as i32;
-                    JsgeK JsgeX JsgeK32 JsgeX32: |a, b| a as i64 >= b as i64, |a, b| a as i32 >= b as i32;
-                    JltK JltX JltK32 JltX32: |a, b| a < b, |a, b| a < b;
-                    JleK JleX JleK32 JleX32: |a, b| a <= b, |a, b| a <= b;
-                    JsltK JsltX JsltK32 JsltX32: |a, b| (a as i64) < b as i64, |a, b| (a as i32) < b as i32;
-                    JsleK JsleX JsleK32 JsleX32: |a, b| a as i64 <= b as i64, |a, b| a as i32 <= b as i32;
+                    Eq: JeqK JeqX JeqK32 JeqX32;
+                    Gt: JgtK JgtX JgtK32 JgtX32;
+                    Ge: JgeK JgeX JgeK32 JgeX32;
+                    Set: JsetK JsetX JsetK32 JsetX32;
+                    Ne: JneK JneX JneK32 JneX32;
+                    Sgt: JsgtK JsgtX JsgtK32 JsgtX32;
+                    Sge: JsgeK JsgeX JsgeK32 JsgeX32;
+                    Lt: JltK JltX JltK32 JltX32;
+                    Le: JleK JleX JleK32 JleX32;
+                    Slt: JsltK JsltX JsltK32 JsltX32;
+                    Sle: JsleK JsleX JsleK32 JsleX32;
                 }
                 Op::Neg64 => {
                     let d = &mut r[usize::from(i.dst & 15)];
@@ -423,30 +423,4 @@ impl Program {
             low => arena.user | low,
         }
     }
-}
-
-#[inline(always)]
-fn alu<T>(a: T, b: T, f: impl FnOnce(T, T) -> T) -> T {
-    f(a, b)
-}
-
-#[inline(always)]
-fn cond<T>(a: T, b: T, f: impl FnOnce(T, T) -> bool) -> bool {
-    f(a, b)
-}
-
-fn sdiv64(a: u64, b: u64) -> u64 {
-    if b == 0 { 0 } else { (a as i64).wrapping_div(b as i64) as u64 }
-}
-
-fn sdiv32(a: u32, b: u32) -> u32 {
-    if b == 0 { 0 } else { (a as i32).wrapping_div(b as i32) as u32 }
-}
-
-fn smod64(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { (a as i64).wrapping_rem(b as i64) as u64 }
-}
-
-fn smod32(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { (a as i32).wrapping_rem(b as i32) as u32 }
 }

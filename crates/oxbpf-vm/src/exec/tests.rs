@@ -16,7 +16,9 @@ impl Bench {
     }
 
     fn run(&mut self, text: &str, ctx: u64) -> Result<u64, Trap> {
-        self.run_with(text, ctx, &mut |_: &mut Cpu, call: Call<'_>| Err(Trap::refused(format!("call of {:?}", call.target))))
+        self.run_with(text, ctx, &mut |_: &mut Cpu, call: Call<'_>| {
+            Err(Trap::refused(format!("call of {:?}", call.target)))
+        })
     }
 
     fn run_with(&mut self, text: &str, ctx: u64, calls: &mut dyn Calls) -> Result<u64, Trap> {
@@ -80,7 +82,10 @@ fn a_frame_that_is_gone_is_out_of_reach() {
 
 #[test]
 fn a_frame_does_not_reach_into_the_next() {
-    check_trap("*(u64 *)(r10 + 0) = 0\nexit", "insn 0: write of 8 bytes, 0 past the end of stack frame (512 bytes)");
+    check_trap(
+        "*(u64 *)(r10 + 0) = 0\nexit",
+        "insn 0: write of 8 bytes, 0 past the end of stack frame (512 bytes)",
+    );
     check_trap(
         "*(u8 *)(r10 - 513) = 0\nexit",
         "insn 0: write of 1 byte, 1 before the start of stack frame (512 bytes)",
@@ -123,7 +128,10 @@ fn may_goto_leaves_a_loop_in_the_end() {
 #[test]
 fn memory_faults_end_the_program_with_their_place() {
     check_trap("r1 = 0\nr2 = 0\nr0 = *(u64 *)(r1 + 0)\nexit", "insn 2: read of 8 bytes at 0x0: null pointer");
-    check_trap("r1 = 0x123400000000 ll\n*(u16 *)(r1 + 8) = 1\nexit", "insn 2: write of 2 bytes at 0x123400000008: no object there");
+    check_trap(
+        "r1 = 0x123400000000 ll\n*(u16 *)(r1 + 8) = 1\nexit",
+        "insn 2: write of 2 bytes at 0x123400000008: no object there",
+    );
     check_trap(
         "r1 = r10\nr1 += -12\nr2 = 1\nlock *(u64 *)(r1 + 0) += r2\nexit",
         &format!("insn 3: write of 8 bytes at {:#x}: not aligned", Bench::new().cpu.frame_pointer() - 12),
@@ -239,7 +247,10 @@ fn an_exception_leaves_all_functions() {
 #[test]
 fn packet_loads_go_to_the_kernel_and_a_short_packet_ends_the_program() {
     assert_eq!(Bench::new().run_with("r0 = *(u16 *)skb[12]\nexit", 0, &mut Loops), Ok(2 << 32 | 12));
-    assert_eq!(Bench::new().run_with("r7 = -3\nr0 = *(u8 *)skb[r7 + 5]\nexit", 0, &mut Loops), Ok(1 << 32 | 2));
+    assert_eq!(
+        Bench::new().run_with("r7 = -3\nr0 = *(u8 *)skb[r7 + 5]\nexit", 0, &mut Loops),
+        Ok(1 << 32 | 2)
+    );
     let text = "call pc+2\nr0 = 1\nexit\nr0 = *(u32 *)skb[100]\nexit";
     assert_eq!(Bench::new().run_with(text, 0, &mut Loops), Ok(0));
     check_trap("r0 = *(u32 *)skb[0]\nexit", "insn 0: packet load without a packet");
@@ -248,7 +259,10 @@ fn packet_loads_go_to_the_kernel_and_a_short_packet_ends_the_program() {
 #[test]
 fn a_kernel_may_answer_loads_that_fault() {
     assert_eq!(Bench::new().run_with("r1 = 0\nr0 = 5\nr0 = *(u64 *)(r1 + 16)\nexit", 0, &mut Loops), Ok(0));
-    assert_eq!(Bench::new().run_with("r1 = 0\nr0 = load_acquire((u64 *)(r1 + 16))\nexit", 0, &mut Loops), Ok(0));
+    assert_eq!(
+        Bench::new().run_with("r1 = 0\nr0 = load_acquire((u64 *)(r1 + 16))\nexit", 0, &mut Loops),
+        Ok(0)
+    );
     assert!(Bench::new().run_with("r1 = 0\nr0 = *(u64 *)(r1 + 8)\nexit", 0, &mut Loops).is_err());
 }
 

@@ -172,7 +172,8 @@ impl Cage {
     /// Gives whole pages back to the system; they read as zeros afterwards, also where a ring's file was mapped.
     pub(crate) fn discard(&self, off: u64, n: u64) -> io::Result<()> {
         let p = self.at(off, n).ok_or(io::ErrorKind::InvalidInput)?;
-        let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED);
+        let (prot, flags) =
+            (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED);
         // SAFETY: the range is inside the cage's own mapping and is replaced by one with the same rights (I1); no Rust value
         // lives there (I2).
         unsafe { mmap_anonymous(p.cast(), n as usize, prot, flags) }?;
@@ -196,7 +197,13 @@ impl Cage {
     }
 
     /// The `n` bytes at `off` as shared memory; `keep` is whatever must live as long as the view besides the cage.
-    pub(crate) fn view(self: &Arc<Self>, off: u64, n: u64, prot: Prot, keep: Arc<dyn core::any::Any + Send + Sync>) -> Option<Mapping> {
+    pub(crate) fn view(
+        self: &Arc<Self>,
+        off: u64,
+        n: u64,
+        prot: Prot,
+        keep: Arc<dyn core::any::Any + Send + Sync>,
+    ) -> Option<Mapping> {
         if off % 8 != 0 {
             return None;
         }
@@ -446,7 +453,9 @@ macro_rules! rmw {
                 AtomicOp::And => a.fetch_and(value, order),
                 AtomicOp::Xor => a.fetch_xor(value, order),
                 AtomicOp::Xchg => a.swap(value, order),
-                AtomicOp::CmpXchg => a.compare_exchange(expected, value, order, order).unwrap_or_else(|old| old),
+                AtomicOp::CmpXchg => {
+                    a.compare_exchange(expected, value, order, order).unwrap_or_else(|old| old)
+                }
             }
         }
     };

@@ -49,7 +49,8 @@ pub enum FaultKind {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, plural) = (if self.write { "write" } else { "read" }, if self.size == 1 { "" } else { "s" });
+        let (what, plural) =
+            (if self.write { "write" } else { "read" }, if self.size == 1 { "" } else { "s" });
         write!(f, "{what} of {} byte{plural}", self.size)?;
         match &self.kind {
             FaultKind::Null => write!(f, " at {:#x}: null pointer", self.addr),
@@ -67,7 +68,11 @@ impl fmt::Display for Fault {
             FaultKind::OutOfBounds { label, len, offset } => {
                 let plural = if *len == 1 { "" } else { "s" };
                 match u64::try_from(*offset) {
-                    Err(_) => write!(f, ", {} before the start of {label} ({len} byte{plural})", offset.unsigned_abs()),
+                    Err(_) => write!(
+                        f,
+                        ", {} before the start of {label} ({len} byte{plural})",
+                        offset.unsigned_abs()
+                    ),
                     Ok(offset) if offset >= *len => {
                         write!(f, ", {} past the end of {label} ({len} byte{plural})", offset - len)
                     }
@@ -108,9 +113,12 @@ impl Memory {
             Some((start.saturating_sub(off).max(off.saturating_sub(end)), id, desc))
         };
         let around = [off.wrapping_sub(page), off.wrapping_add(page)];
-        let found = near(off).or_else(|| around.into_iter().filter_map(near).min_by_key(|(distance, ..)| *distance));
+        let found =
+            near(off).or_else(|| around.into_iter().filter_map(near).min_by_key(|(distance, ..)| *distance));
         let Some((_, id, desc)) = found else { return FaultKind::NoObject };
-        let Some(label) = self.0.book().meta.get(&id).map(|m| m.label.clone()) else { return FaultKind::NoObject };
+        let Some(label) = self.0.book().meta.get(&id).map(|m| m.label.clone()) else {
+            return FaultKind::NoObject;
+        };
         // Inside its own pages the element counts that the access starts in; outside, the first or last one.
         let start = desc.start.load(Ordering::Relaxed);
         let last = start.saturating_add(desc.len.load(Ordering::Relaxed).saturating_sub(1));

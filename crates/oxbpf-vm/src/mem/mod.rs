@@ -234,9 +234,17 @@ impl Memory {
         // Each region takes a page and leaves one free, so half as many regions as pages can exist. Zeroed by the allocator, hence not
         // committed either.
         let index = <[AtomicU32]>::new_box_zeroed_with_elems(count).map_err(|_| MemError::BadSize(limit))?;
-        let regions = <[Desc]>::new_box_zeroed_with_elems(count / 2 + 2).map_err(|_| MemError::BadSize(limit))?;
-        let book = Book { pages: Pages::new(1, count as u64), free: Vec::new(), next: 1, meta: BTreeMap::new() };
-        Ok(Self(Arc::new(Shared { cage, page_shift: page.trailing_zeros(), index, regions, book: Mutex::new(book) })))
+        let regions =
+            <[Desc]>::new_box_zeroed_with_elems(count / 2 + 2).map_err(|_| MemError::BadSize(limit))?;
+        let book =
+            Book { pages: Pages::new(1, count as u64), free: Vec::new(), next: 1, meta: BTreeMap::new() };
+        Ok(Self(Arc::new(Shared {
+            cage,
+            page_shift: page.trailing_zeros(),
+            index,
+            regions,
+            book: Mutex::new(book),
+        })))
     }
 
     /// Reserves [`Memory::DEFAULT_LIMIT`].
@@ -268,12 +276,20 @@ impl Memory {
     ///
     /// # Errors
     /// As [`Memory::alloc`]; [`MemError::System`] if the pages cannot be mapped twice.
-    pub fn alloc_ring(&self, header_len: u64, data_len: u64, label: impl Into<Arc<str>>) -> Result<Region, MemError> {
+    pub fn alloc_ring(
+        &self,
+        header_len: u64,
+        data_len: u64,
+        label: impl Into<Arc<str>>,
+    ) -> Result<Region, MemError> {
         let page = self.page_size();
         if header_len % page != 0 || data_len % page != 0 || data_len == 0 {
             return Err(MemError::BadSize(data_len));
         }
-        let len = data_len.checked_mul(2).and_then(|d| d.checked_add(header_len)).ok_or(MemError::BadSize(data_len))?;
+        let len = data_len
+            .checked_mul(2)
+            .and_then(|d| d.checked_add(header_len))
+            .ok_or(MemError::BadSize(data_len))?;
         let region = self.place(RegionSpec::new(len, label), GRANTED)?;
         self.0.cage.map_ring(region.0.off, header_len, data_len)?;
         Ok(region)
@@ -445,7 +461,10 @@ impl Memory {
 
     /// Stores at a checked address.
     pub(crate) fn store(&self, addr: u64, log: SizeLog, value: u64) -> Result<(), Fault> {
-        self.0.cage.store(addr.wrapping_sub(Self::BASE), log, value).ok_or_else(|| self.fault(addr, 1 << log, true))
+        self.0
+            .cage
+            .store(addr.wrapping_sub(Self::BASE), log, value)
+            .ok_or_else(|| self.fault(addr, 1 << log, true))
     }
 
     /// Does a fully ordered atomic operation on 4 or 8 aligned bytes and gives the old value, zero-extended.
@@ -453,7 +472,14 @@ impl Memory {
     ///
     /// # Errors
     /// The fault, if the bytes are not inside one readable and writable element, or not aligned.
-    pub fn atomic(&self, addr: u64, size: u32, op: AtomicOp, value: u64, expected: u64) -> Result<u64, Fault> {
+    pub fn atomic(
+        &self,
+        addr: u64,
+        size: u32,
+        op: AtomicOp,
+        value: u64,
+        expected: u64,
+    ) -> Result<u64, Fault> {
         self.check(addr, size.into(), false)?;
         self.check(addr, size.into(), true)?;
         let misaligned = || self.fault_misaligned(addr, size.into());
@@ -644,7 +670,14 @@ impl Region {
     ///
     /// # Errors
     /// [`MemError::BadSize`] outside the region, off alignment or for another size.
-    pub fn atomic(&self, offset: u64, size: u32, op: AtomicOp, value: u64, expected: u64) -> Result<u64, MemError> {
+    pub fn atomic(
+        &self,
+        offset: u64,
+        size: u32,
+        op: AtomicOp,
+        value: u64,
+        expected: u64,
+    ) -> Result<u64, MemError> {
         let log = size_log(size).ok_or(MemError::BadSize(size.into()))?;
         let off = self.within(offset, size.into())?;
         self.cage().rmw(off, log, op, value, expected).ok_or(MemError::BadSize(offset))

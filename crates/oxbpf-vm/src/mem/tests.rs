@@ -59,7 +59,10 @@ fn faults_name_the_object_and_the_distance() {
     let a = array.addr();
     assert_eq!(message(memory.read_uint(0, 8)), "read of 8 bytes at 0x0: null pointer");
     assert_eq!(message(memory.read_uint(24, 4)), "read of 4 bytes at 0x18: null pointer");
-    assert_eq!(message(memory.read_uint(0x7fff_1234_5678, 1)), "read of 1 byte at 0x7fff12345678: no object there");
+    assert_eq!(
+        message(memory.read_uint(0x7fff_1234_5678, 1)),
+        "read of 1 byte at 0x7fff12345678: no object there"
+    );
     assert_eq!(
         message(memory.write_uint(a + 26, 4, 0)),
         "write of 4 bytes, 2 past the end of map value \"counts\" (8 bytes)"
@@ -92,14 +95,18 @@ fn no_access_outside_of_a_region_works_whatever_the_address() {
     let memory = memory();
     let region = memory.alloc(RegionSpec::new(100, "x")).unwrap();
     let (start, end) = (region.addr(), region.addr() + 100);
-    let edges = [0, 1, 7, 8, 4095, 4096, u64::MAX, u64::MAX - 7, Memory::BASE, Memory::BASE + (1 << 20), 1 << 63];
+    let edges =
+        [0, 1, 7, 8, 4095, 4096, u64::MAX, u64::MAX - 7, Memory::BASE, Memory::BASE + (1 << 20), 1 << 63];
     let near = (0..24).flat_map(|d| [start.wrapping_sub(d), end.wrapping_sub(d), end + d]);
     for addr in near.chain(edges) {
         for size in [1, 2, 4, 8] {
             let inside = addr >= start && addr <= end - u64::from(size);
             assert_eq!(memory.read_uint(addr, size).is_ok(), inside, "{size} at {addr:#x}");
             assert_eq!(memory.write_uint(addr, size, 0).is_ok(), inside);
-            assert_eq!(memory.atomic(addr, size, AtomicOp::Add, 0, 0).is_ok(), inside && size >= 4 && addr % u64::from(size) == 0);
+            assert_eq!(
+                memory.atomic(addr, size, AtomicOp::Add, 0, 0).is_ok(),
+                inside && size >= 4 && addr % u64::from(size) == 0
+            );
         }
     }
 }
@@ -111,8 +118,14 @@ fn visible_bounds_move_with_a_packet() {
     region.set_bounds(256, 60).unwrap();
     let data = region.addr() + 256;
     assert_eq!(memory.write_uint(data + 52, 8, 1), Ok(()));
-    assert_eq!(message(memory.read_uint(data - 2, 2)), "read of 2 bytes, 2 before the start of packet (60 bytes)");
-    assert_eq!(message(memory.read_uint(data + 60, 1)), "read of 1 byte, 0 past the end of packet (60 bytes)");
+    assert_eq!(
+        message(memory.read_uint(data - 2, 2)),
+        "read of 2 bytes, 2 before the start of packet (60 bytes)"
+    );
+    assert_eq!(
+        message(memory.read_uint(data + 60, 1)),
+        "read of 1 byte, 0 past the end of packet (60 bytes)"
+    );
     assert!(region.set_bounds(500, 13).is_err());
     assert!(region.set_bounds(u64::MAX, 2).is_err());
     region.read(0, &mut [0; 512]).unwrap();

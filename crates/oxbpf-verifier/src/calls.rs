@@ -1,0 +1,190 @@
+//! Helper calls: who may call which, with what, and what they give.
+
+use oxbpf_asm::Decoded;
+use oxbpf_asm::Kind;
+use oxbpf_uapi::helper::{Arg, ArgClass, HelperInfo, RetClass};
+use oxbpf_uapi::{Errno, HelperId, MapType};
+
+use crate::flow::{Failure, Flow, denied, readable};
+use crate::state::{Object, State, Value};
+
+/// The helper that an instruction calls.
+fn helper(d: &Decoded) -> (HelperId, Option<&'static HelperInfo>) {
+    let id = HelperId(d.insn.imm as u32);
+    (id, id.info().filter(|_| id != HelperId::UNSPEC))
+}
+
+/// What a helper call leaves in r0.
+pub(crate) fn result(flow: &Flow<'_>, d: &Decoded, state: &State) -> Value {
+    let (id, Some(info)) = helper(d) else { return Value::Unknown };
+    let object = match info.ret.class {
+        RetClass::Integer => return Value::Scalar(None),
+        RetClass::Void => return Value::Uninit,
+        RetClass::MapValue => {
+            let Value::MapPtr(map) = state.get(1) else { return Value::Unknown };
+            let Some(map_info) = flow.input.env.map(map) else { return Value::Unknown };
+            match map_info.map_type {
+                MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS => Object::InnerMap,
+                MapType::XSKMAP | MapType::SOCKMAP | MapType::SOCKHASH => Object::Sock,
+                // Linux 6.16 knows that an element of an array is there if its index is a constant in range.
+                MapType::ARRAY | MapType::PERCPU_ARRAY if id == HelperId::MAP_LOOKUP_ELEM => {
+                    let key = match state.get(2) {
+                        Value::Frame(Some(off)) => state.fill(off, 4).and_then(Value::known),
+                        _ => None,
+                    };
+                    if key.is_some_and(|key| key < u64::from(map_info.max_entries)) {
+                        return Value::Ptr(Object::MapValue(map), Some(0));
+                    }
+                    Object::MapValue(map)
+                }
+                _ => Object::MapValue(map),
+            }
+        }
+        RetClass::RingbufMem | RetClass::DynptrMem => Object::Mem,
+        RetClass::Socket | RetClass::TcpSock | RetClass::SockCommon => Object::Sock,
+        RetClass::BtfId | RetClass::MemOrBtfId => Object::Btf,
+        _ => return Value::Unknown,
+    };
+    if info.ret.or_null { Value::PtrOrNull(object, d.index) } else { Value::Ptr(object, None) }
+}
+
+/// Whether a helper call may change the program's frame.
+pub(crate) fn may_write_frame(flow: &Flow<'_>, d: &Decoded, state: &State) -> bool {
+    let (_, Some(info)) = helper(d) else { return true };
+    (1..).zip(info.args_for(flow.input.prog_type)).any(|(reg, arg)| {
+        let is_frame = matches!(state.get(reg), Value::Frame(_) | Value::Unknown);
+        let only_reads = match arg.class {
+            ArgClass::MapKey | ArgClass::MapValue | ArgClass::Mem | ArgClass::FixedSizeMem => {
+                !arg.write && !arg.uninit
+            }
+            ArgClass::Ctx
+            | ArgClass::ConstMapPtr
+            | ArgClass::ConstSize
+            | ArgClass::ConstSizeOrZero
+            | ArgClass::ConstStr => true,
+            _ => false,
+        };
+        is_frame && !only_reads
+    })
+}
+
+impl Flow<'_> {
+    /// Checks a helper or kernel function call; gives how deep its arguments reach into the frame.
+    pub(crate) fn check_call(&self, d: &Decoded, state: &State) -> Result<i32, Failure> {
+        let invalid = |text: String| Err((Errno::EINVAL, text));
+        if d.row.kind == Kind::CallKfunc {
+            let id = d.insn.imm as u32;
+            return self.input.env.kfunc(id, d.insn.off).map(|()| 0).map_err(|why| (Errno::EINVAL, why));
+        }
+        let (id, Some(info)) = helper(d) else {
+            return invalid(format!("invalid func unknown#{}", d.insn.imm));
+        };
+        let name = id.c_name().unwrap_or("unknown");
+        if !id.allowed_in(self.input.prog_type) && self.input.prog_type != oxbpf_uapi::ProgType::EXT {
+            return invalid(format!("program of this type cannot use helper {name}#{}", id.0));
+        }
+        if info.gpl_only && !self.input.is_gpl {
+            return invalid("cannot call GPL-restricted function from non-GPL compatible program".to_owned());
+        }
+        if info.might_sleep && !self.input.is_sleepable {
+            return invalid("helper call might sleep in a non-sleepable prog".to_owned());
+        }
+        self.input.env.helper(id).map_err(|why| (Errno::EINVAL, why))?;
+        let mut reached = 0;
+        let args = info.args_for(self.input.prog_type);
+        for (reg, arg) in (1..).zip(args) {
+            readable(state, reg)?;
+            check_arg(state.get(reg), reg, arg)?;
+            if let Value::Frame(Some(off)) = state.get(reg) {
+                reached = reached.max(off.min(0).unsigned_abs() as i32);
+            }
+        }
+        self.check_map(id, state)?;
+        Ok(reached)
+    }
+
+    /// Checks that a map is of a type that the helper works on.
+    fn check_map(&self, id: HelperId, state: &State) -> Result<(), Failure> {
+        let Some((_, reg, types)) = MAP_TYPES.iter().find(|(helper, ..)| *helper == id) else {
+            return Ok(());
+        };
+        let Value::MapPtr(map) = state.get(*reg) else { return Ok(()) };
+        let Some(info) = self.input.env.map(map) else { return Ok(()) };
+        if types.contains(&info.map_type) {
+            return Ok(());
+        }
+        let name = id.c_name().unwrap_or("unknown");
+        Err((Errno::EINVAL, format!("cannot pass map_type {} into func {name}#{}", info.map_type.0, id.0)))
+    }
+}
+
+/// Helpers that work on some map types only: the register that has the map, and the types.
+const MAP_TYPES: &[(HelperId, u8, &[MapType])] = &[
+    (HelperId::TAIL_CALL, 2, &[MapType::PROG_ARRAY]),
+    (HelperId::PERF_EVENT_READ, 1, &[MapType::PERF_EVENT_ARRAY]),
+    (HelperId::PERF_EVENT_READ_VALUE, 1, &[MapType::PERF_EVENT_ARRAY]),
+    (HelperId::PERF_EVENT_OUTPUT, 2, &[MapType::PERF_EVENT_ARRAY]),
+    (HelperId::SKB_OUTPUT, 2, &[MapType::PERF_EVENT_ARRAY]),
+    (HelperId::XDP_OUTPUT, 2, &[MapType::PERF_EVENT_ARRAY]),
+    (HelperId::GET_STACKID, 2, &[MapType::STACK_TRACE]),
+    (HelperId::RINGBUF_OUTPUT, 1, &[MapType::RINGBUF]),
+    (HelperId::RINGBUF_RESERVE, 1, &[MapType::RINGBUF]),
+    (HelperId::RINGBUF_QUERY, 1, &[MapType::RINGBUF]),
+    (HelperId::RINGBUF_RESERVE_DYNPTR, 1, &[MapType::RINGBUF]),
+    (HelperId::USER_RINGBUF_DRAIN, 1, &[MapType::USER_RINGBUF]),
+    (HelperId::MAP_PUSH_ELEM, 1, &[MapType::QUEUE, MapType::STACK, MapType::BLOOM_FILTER]),
+    (HelperId::MAP_POP_ELEM, 1, &[MapType::QUEUE, MapType::STACK]),
+    (HelperId::MAP_PEEK_ELEM, 1, &[MapType::QUEUE, MapType::STACK, MapType::BLOOM_FILTER]),
+    (
+        HelperId::MAP_LOOKUP_PERCPU_ELEM,
+        1,
+        &[MapType::PERCPU_ARRAY, MapType::PERCPU_HASH, MapType::LRU_PERCPU_HASH],
+    ),
+    (HelperId::REDIRECT_MAP, 1, &[MapType::DEVMAP, MapType::DEVMAP_HASH, MapType::CPUMAP, MapType::XSKMAP]),
+    (HelperId::SK_REDIRECT_MAP, 2, &[MapType::SOCKMAP]),
+    (HelperId::MSG_REDIRECT_MAP, 2, &[MapType::SOCKMAP]),
+    (HelperId::SOCK_MAP_UPDATE, 2, &[MapType::SOCKMAP]),
+    (HelperId::SK_REDIRECT_HASH, 2, &[MapType::SOCKHASH]),
+    (HelperId::MSG_REDIRECT_HASH, 2, &[MapType::SOCKHASH]),
+    (HelperId::SOCK_HASH_UPDATE, 2, &[MapType::SOCKHASH]),
+    (HelperId::SK_STORAGE_GET, 1, &[MapType::SK_STORAGE]),
+    (HelperId::SK_STORAGE_DELETE, 1, &[MapType::SK_STORAGE]),
+    (HelperId::INODE_STORAGE_GET, 1, &[MapType::INODE_STORAGE]),
+    (HelperId::INODE_STORAGE_DELETE, 1, &[MapType::INODE_STORAGE]),
+    (HelperId::TASK_STORAGE_GET, 1, &[MapType::TASK_STORAGE]),
+    (HelperId::TASK_STORAGE_DELETE, 1, &[MapType::TASK_STORAGE]),
+    (HelperId::CGRP_STORAGE_GET, 1, &[MapType::CGRP_STORAGE]),
+    (HelperId::CGRP_STORAGE_DELETE, 1, &[MapType::CGRP_STORAGE]),
+];
+
+/// What the kernel lists for arguments that are memory.
+const MEMORY: &str = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
+
+/// Refuses what an argument certainly is not.
+fn check_arg(value: Value, reg: u8, arg: &Arg) -> Result<(), Failure> {
+    let is_null = value.known() == Some(0);
+    let (fits, expected) = match arg.class {
+        ArgClass::Ctx => (value == Value::Ctx || (arg.or_null && is_null), "ctx"),
+        ArgClass::ConstMapPtr => {
+            (matches!(value, Value::MapPtr(_) | Value::Ptr(Object::InnerMap, _)), "map_ptr")
+        }
+        ArgClass::Func => (matches!(value, Value::Func(_)), "func"),
+        ArgClass::MapKey | ArgClass::MapValue | ArgClass::Mem | ArgClass::FixedSizeMem => {
+            (matches!(value, Value::Frame(_) | Value::Ptr(..)) || (arg.or_null && is_null), MEMORY)
+        }
+        ArgClass::RingbufMem => (matches!(value, Value::Ptr(Object::Mem, _)), "ringbuf_mem"),
+        ArgClass::ConstSize
+        | ArgClass::ConstSizeOrZero
+        | ArgClass::ConstAllocSizeOrZero
+        | ArgClass::Scalar => (matches!(value, Value::Scalar(_)), "scalar"),
+        _ => return Ok(()),
+    };
+    if fits || value == Value::Unknown {
+        return Ok(());
+    }
+    // The kernel reads a constant 0 as a null pointer where one is allowed, and memory of size 0 may be null.
+    if is_null && matches!(arg.class, ArgClass::Mem) {
+        return Ok(());
+    }
+    denied(format!("R{reg} type={value} expected={expected}"))
+}
