@@ -10,7 +10,7 @@ use crate::compat::{Stop, kinds_are_compat};
 use crate::error::{ReloError, ReloErrorKind};
 use crate::matching::spec_match;
 use crate::patch::{self, Patch};
-use crate::spec::Spec;
+use crate::spec::{KindName, Spec};
 use crate::value::{self, NoValue, Value};
 
 /// Types to relocate against.
@@ -157,7 +157,7 @@ impl<'b> Relocator<'b> {
             Ok(spec) => spec.to_string(),
             Err(_) => {
                 let name = self.local.get(relo.type_id).map_or("?", |t| t.name());
-                format!("<{}> [{}] {name} + {}", relo.kind, relo.type_id, relo.access_str)
+                format!("<{}> [{}] {name} + {}", KindName(relo.kind), relo.type_id, relo.access_str)
             }
         };
         ReloError { insn, spec, kind }

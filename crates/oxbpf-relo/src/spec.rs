@@ -159,6 +159,18 @@ impl<'b> Spec<'b> {
     }
 }
 
+/// Shows a relocation's kind by the short name that libbpf's messages use.
+pub(crate) struct KindName(pub(crate) CoreReloKind);
+
+impl fmt::Display for KindName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.short_name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "kind {}", self.0.0),
+        }
+    }
+}
+
 /// Word for a type's kind in messages.
 fn kind_word(t: &TypeRef<'_>) -> &'static str {
     match t.view() {
@@ -185,10 +197,7 @@ fn kind_word(t: &TypeRef<'_>) -> &'static str {
 /// Shows an access as libbpf does: `<byte_off> [7] struct task_struct.signal (0:3 @ offset 8)`.
 impl fmt::Display for Spec<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind.short_name() {
-            Some(name) => write!(f, "<{name}> ")?,
-            None => write!(f, "<kind {}> ", self.kind.0)?,
-        }
+        write!(f, "<{}> ", KindName(self.kind))?;
         self.fmt_path(f)
     }
 }

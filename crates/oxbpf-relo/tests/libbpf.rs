@@ -2,7 +2,9 @@
 //!
 //! `tests/data/OBJECT.o` has one access per program; `tests/data/TARGET.btf.txt` are types to relocate against; and
 //! `tests/data/OBJECT.TARGET.txt` has each program's instructions after libbpf 1.8 (built from its repository)
-//! relocated them, loaded one by one with `btf_custom_path`, or the error number that it gave.
+//! relocated them, loaded one by one with `btf_custom_path`, or the error number that it gave. The program that wrote
+//! them is in `crates/oxbpf-object/tests/oracle`.
+#![cfg(target_endian = "little")]
 
 use std::fmt::Write as _;
 use std::path::Path;
