@@ -1,6 +1,7 @@
 //! The embedded kernel behind the seam.
 
 use core::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use oxbpf_kernel::{
@@ -74,6 +75,10 @@ impl Backend for Runtime {
             },
             _ => Err(Errno::EINVAL),
         }
+    }
+
+    fn unpin(&self, path: &Path) -> Result<(), Errno> {
+        self.0.registry.unpin(path)
     }
 
     fn poll(&self, set: &mut PollSet, timeout: Option<Duration>) -> Result<usize, Errno> {

@@ -102,7 +102,7 @@ fn check(state: &State, req: &ProgLoad<'_>, log: &mut String) -> Result<Prog, Er
     let mut maps = Vec::new();
     let resolved = resolve(state, req, &mut maps, log)?;
     let is_gpl = is_gpl_compatible(req.license);
-    verify::verify(req, &maps, is_gpl, log)?;
+    verify::verify(state, req, is_gpl, log)?;
     let program = Program::new(req.prog_name, &resolved).map_err(|e| {
         refuse(log, &e.to_string());
         Errno::EINVAL

@@ -1,14 +1,17 @@
 //! Clocks and random numbers.
 
 use oxbpf_vm::{Cpu, Trap};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, DynamicClockId, Timespec, clock_gettime, clock_gettime_dynamic};
 
 use super::Args;
 use crate::invoke::Invocation;
 
 /// Nanoseconds of a clock of this machine.
 pub(crate) fn now(clock: ClockId) -> u64 {
-    let time = clock_gettime(clock);
+    nanoseconds(clock_gettime(clock))
+}
+
+fn nanoseconds(time: Timespec) -> u64 {
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
@@ -25,8 +28,8 @@ pub(super) fn boottime(_: &mut Invocation<'_, '_>, _: &mut Cpu, _: Args) -> Resu
 }
 
 pub(super) fn tai(_: &mut Invocation<'_, '_>, _: &mut Cpu, _: Args) -> Result<u64, Trap> {
-    // Leap seconds are left out, as by a machine that was never told of them.
-    Ok(now(ClockId::Realtime))
+    let time = clock_gettime_dynamic(DynamicClockId::Tai).unwrap_or(Timespec { tv_sec: 0, tv_nsec: 0 });
+    Ok(nanoseconds(time))
 }
 
 /// Jiffies of a kernel with 250 a second.
