@@ -16,7 +16,7 @@ mod outputs;
 mod perf;
 mod poll;
 mod record;
-mod script;
+pub mod script;
 pub mod transcript;
 
 pub use backend::{Backend, Blob, Fact, NlMessage, Opening};
@@ -30,5 +30,5 @@ pub use mapping::{
 pub use perf::{PerfEventSpec, PerfRequest};
 pub use poll::PollSet;
 pub use record::{RecordScope, Recorder, RecorderLog};
-pub use script::Scripted;
+pub use script::{Replay, Scripted};
 pub use transcript::{Line, Transcript};
