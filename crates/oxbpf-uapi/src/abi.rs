@@ -105,7 +105,10 @@ pub(crate) use abi;
 /// Drops the `r#` of a raw identifier, so that `r#type` is listed as `type`.
 pub(crate) const fn strip_raw(name: &'static str) -> &'static str {
     match name.as_bytes() {
-        [b'r', b'#', ..] => name.split_at(2).1,
+        [b'r', b'#', rest @ ..] => match core::str::from_utf8(rest) {
+            Ok(rest) => rest,
+            Err(_) => name,
+        },
         _ => name,
     }
 }

@@ -12,8 +12,8 @@ pub const BTF_VERSION: u8 = 1;
 pub const BTF_MAX_TYPE: u32 = 0x000f_ffff;
 /// Largest offset of a name.
 pub const BTF_MAX_NAME_OFFSET: u32 = 0x00ff_ffff;
-/// Most members, parameters or values of one type.
-pub const BTF_MAX_VLEN: u32 = 0xffff;
+/// Most members, parameters or values of one type. Before Linux 7.2 it was 65,535.
+pub const BTF_MAX_VLEN: u32 = 0x00ff_ffff;
 
 abi! {
     /// `struct btf_header`.
@@ -52,7 +52,8 @@ abi! {
     pub struct BtfType in "btf_type" {
         /// Offset of the name in the strings.
         pub name_off: u32,
-        /// Number of members in bits 0 to 15, kind in 24 to 28, kind flag in 31.
+        /// Number of members in bits 0 to 23 (before Linux 7.2, 0 to 15), kind in 24 to 30 (before, 24 to 28), kind flag
+        /// in 31.
         pub info: u32,
         /// Bytes of the type, or the type that it refers to.
         pub size | r#type: u32,

@@ -19,7 +19,7 @@ pub struct CmdInfo {
 /// The struct that a command takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
-    /// Its name in [`attr`](crate::attr).
+    /// Its name in [`attr`].
     pub name: &'static str,
     /// Bytes.
     pub size: usize,
