@@ -11,7 +11,8 @@ use oxbpf_uapi::consts::FuncLinkage;
 
 use crate::lookup::hash_name;
 use crate::raw::{self, MAX_VLEN, TYPE_LEN, u32_at};
-use crate::view::{SecVar, VarLinkage};
+use crate::str_set::StrSet;
+use crate::view::VarLinkage;
 use crate::{Btf, BtfError, TypeId};
 
 /// `BTF_INT_*`: how an integer is shown.
@@ -83,7 +84,7 @@ impl BtfBuilder {
         Ok(b)
     }
 
-    fn start_id(&self) -> u32 {
+    pub(crate) fn start_id(&self) -> u32 {
         self.base.as_ref().map_or(1, |b| b.type_count())
     }
 
@@ -590,123 +591,6 @@ impl BtfBuilder {
     }
 }
 
-/// Changes to types that are already there: what a loader needs between reading an object's BTF and handing it to the
-/// kernel.
-impl BtfBuilder {
-    /// Where an own type of kind `kind` is in `types`, and its info word.
-    fn own(&self, id: TypeId, what: &'static str, kind: BtfKind) -> Result<(usize, u32), BtfError> {
-        let none = BtfError::NoSuchType { id: id.0, count: self.type_count() };
-        let off =
-            id.0.checked_sub(self.start_id())
-                .and_then(|i| self.offsets.get(i as usize))
-                .ok_or(none.clone())?;
-        let info = u32_at(&self.types, *off as usize + 4).ok_or(none)?;
-        let is = BtfKind((info >> 24) & 0x7f);
-        if is != kind {
-            return Err(BtfError::BadType { id: id.0, kind: is, why: what });
-        }
-        Ok((*off as usize, info))
-    }
-
-    /// Where element `i` of an own type is in `types`.
-    fn own_elem(&self, id: TypeId, what: &'static str, kind: BtfKind, i: usize) -> Result<usize, BtfError> {
-        let (off, info) = self.own(id, what, kind)?;
-        if i >= (info & MAX_VLEN) as usize {
-            return Err(BtfError::BadArgument { what, why: "the type has no such element" });
-        }
-        Ok(off + TYPE_LEN + i * raw::elem_len(kind.0))
-    }
-
-    /// Sets the size of a data section in bytes.
-    ///
-    /// # Errors
-    /// `NoSuchType` unless `id` is an own type, `BadType` if it is something else.
-    pub fn set_datasec_size(&mut self, id: TypeId, size: u32) -> Result<(), BtfError> {
-        let (off, _) = self.own(id, "not a data section", BtfKind::DATASEC)?;
-        put(&mut self.types, off + 8, size);
-        Ok(())
-    }
-
-    /// Replaces variable number `i` of a data section.
-    ///
-    /// # Errors
-    /// As [`BtfBuilder::set_datasec_size`], and `BadArgument` if there is no variable `i`.
-    pub fn set_datasec_var(&mut self, id: TypeId, i: usize, var: SecVar) -> Result<(), BtfError> {
-        let at = self.own_elem(id, "not a data section", BtfKind::DATASEC, i)?;
-        for (k, word) in [var.type_id.0, var.offset, var.size].into_iter().enumerate() {
-            put(&mut self.types, at + 4 * k, word);
-        }
-        Ok(())
-    }
-
-    /// Puts the variables of a data section into the order of their offsets, which the kernel demands.
-    ///
-    /// # Errors
-    /// As [`BtfBuilder::set_datasec_size`].
-    pub fn sort_datasec(&mut self, id: TypeId) -> Result<(), BtfError> {
-        let (off, info) = self.own(id, "not a data section", BtfKind::DATASEC)?;
-        let start = off + TYPE_LEN;
-        let end = start + 12 * (info & MAX_VLEN) as usize;
-        let Some(bytes) = self.types.get_mut(start..end) else { return Ok(()) };
-        let mut vars: Vec<[u8; 12]> =
-            bytes.chunks_exact(12).filter_map(|c| c.first_chunk().copied()).collect();
-        vars.sort_by_key(|v| u32_at(v, 4));
-        for (to, from) in bytes.chunks_exact_mut(12).zip(&vars) {
-            to.copy_from_slice(from);
-        }
-        Ok(())
-    }
-
-    /// Sets who sees a function.
-    ///
-    /// # Errors
-    /// `NoSuchType` unless `id` is an own type, `BadType` if it is something else.
-    pub fn set_func_linkage(&mut self, id: TypeId, linkage: FuncLinkage) -> Result<(), BtfError> {
-        let (off, _) = self.own(id, "not a function", BtfKind::FUNC)?;
-        put(&mut self.types, off + 4, info(BtfKind::FUNC, linkage.0 & MAX_VLEN, false));
-        Ok(())
-    }
-
-    /// Sets a variable's type and who sees it.
-    ///
-    /// # Errors
-    /// `NoSuchType` unless `id` is an own type, `BadType` if it is something else.
-    pub fn set_var(&mut self, id: TypeId, ty: TypeId, linkage: VarLinkage) -> Result<(), BtfError> {
-        let (off, _) = self.own(id, "not a variable", BtfKind::VAR)?;
-        put(&mut self.types, off + 8, ty.0);
-        put(&mut self.types, off + TYPE_LEN, linkage.0);
-        Ok(())
-    }
-
-    /// Sets the name of parameter number `i` of a prototype.
-    ///
-    /// # Errors
-    /// `NoSuchType` unless `id` is an own type, `BadType` if it is something else, `BadArgument` if it has no
-    /// parameter `i`.
-    pub fn set_param_name(&mut self, id: TypeId, i: usize, name: &str) -> Result<(), BtfError> {
-        let at = self.own_elem(id, "not a prototype", BtfKind::FUNC_PROTO, i)?;
-        let name = self.add_str(name)?;
-        put(&mut self.types, at, name);
-        Ok(())
-    }
-
-    /// Gives an own type another name.
-    ///
-    /// # Errors
-    /// `NoSuchType` unless `id` is an own type.
-    pub fn set_name(&mut self, id: TypeId, name: &str) -> Result<(), BtfError> {
-        let none = BtfError::NoSuchType { id: id.0, count: self.type_count() };
-        let off =
-            id.0.checked_sub(self.start_id())
-                .and_then(|i| self.offsets.get(i as usize))
-                .copied()
-                .ok_or(none)?;
-        let name = self.add_str(name)?;
-        put(&mut self.types, off as usize, name);
-        Ok(())
-    }
-}
-
 pub(crate) fn put(data: &mut [u8], off: usize, word: u32) {
     if let Some(to) = data.get_mut(off..).and_then(|d| d.first_chunk_mut::<4>()) {
         *to = word.to_ne_bytes();
@@ -723,67 +607,4 @@ fn check(what: &'static str, holds: bool, why: &'static str) -> Result<(), BtfEr
 
 fn need_name(what: &'static str, name: &str) -> Result<(), BtfError> {
     check(what, !name.is_empty(), "needs a name")
-}
-
-/// A set of strings that are stored elsewhere: a hash table of their offsets.
-#[derive(Debug, Default)]
-struct StrSet {
-    /// Offset plus one, 0 if free; a power of two of them.
-    slots: Vec<u32>,
-    len: usize,
-}
-
-impl StrSet {
-    fn find(&self, strs: &[u8], s: &[u8], hash: u64) -> Option<u32> {
-        self.probe(hash).find_map(|slot| match self.slots.get(slot).copied() {
-            None | Some(0) => Some(None),
-            Some(off) => string_is(strs, off - 1, s).then_some(Some(off - 1)),
-        })?
-    }
-
-    /// Adds the string at `off`, which is not in the set yet.
-    fn insert(&mut self, strs: &[u8], off: u32, hash: u64) {
-        if self.len * 4 >= self.slots.len() * 3 {
-            self.grow(strs);
-        }
-        let free = self.probe(hash).find(|&slot| self.slots.get(slot) == Some(&0));
-        if let Some(slot) = free.and_then(|slot| self.slots.get_mut(slot)) {
-            *slot = off + 1;
-            self.len += 1;
-        }
-    }
-
-    /// Adds every string of a section; of equal ones, the first.
-    fn insert_all(&mut self, strs: &[u8]) {
-        let mut at = 0;
-        for s in strs.split_inclusive(|&b| b == 0) {
-            let name = s.strip_suffix(&[0]).unwrap_or(s);
-            let hash = hash_name(name);
-            if self.find(strs, name, hash).is_none() {
-                self.insert(strs, at, hash);
-            }
-            at += s.len() as u32;
-        }
-    }
-
-    fn grow(&mut self, strs: &[u8]) {
-        let bigger = StrSet { slots: vec![0; (self.slots.len() * 2).max(64)], len: 0 };
-        let old = core::mem::replace(self, bigger);
-        for off in old.slots.into_iter().filter(|&off| off != 0) {
-            let name =
-                strs.get(off as usize - 1..).and_then(|s| s.split(|&b| b == 0).next()).unwrap_or_default();
-            self.insert(strs, off - 1, hash_name(name));
-        }
-    }
-
-    fn probe(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
-        let mask = self.slots.len().wrapping_sub(1);
-        let start = (hash >> 32) as usize;
-        (0..self.slots.len()).map(move |i| start.wrapping_add(i) & mask)
-    }
-}
-
-fn string_is(strs: &[u8], off: u32, s: &[u8]) -> bool {
-    let rest = strs.get(off as usize..).unwrap_or_default();
-    rest.starts_with(s) && rest.get(s.len()) == Some(&0)
 }

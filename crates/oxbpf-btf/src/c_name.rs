@@ -10,9 +10,11 @@ use oxbpf_uapi::BtfKind;
 use crate::raw::RawParam;
 use crate::{Btf, Type, TypeId};
 
-/// How many links of one chain, and of all chains of a spelling, are written before giving up on hostile types.
+/// How many links of one chain, how many of all chains, and how many bytes are written before giving up on hostile
+/// types.
 const MAX_CHAIN: usize = 32;
 const MAX_LINKS: usize = 1024;
+const MAX_LEN: usize = 1 << 16;
 
 impl Btf {
     /// The type's name as C writes it in a cast; an anonymous struct is just `struct`. Types that are nested without
@@ -171,6 +173,9 @@ impl Speller<'_> {
             self.out.push_str(word);
             chain.pop();
         }
+        if self.out.len() > MAX_LEN {
+            return Ok(());
+        }
         self.out.write_fmt(what)
     }
 
@@ -184,7 +189,9 @@ impl Speller<'_> {
         if !name.is_empty() && !after_ptr {
             self.out.push(' ');
         }
-        self.out.push_str(name);
+        if self.out.len() <= MAX_LEN {
+            self.out.push_str(name);
+        }
     }
 }
 

@@ -62,7 +62,7 @@ impl Default for DumpDataOpts<'_> {
 ///
 /// # Errors
 /// `ShortValue` (`E2BIG`) if `data` ended early, with the text so far in `out`; `Unsized` and others if the type has no
-/// values.
+/// values; `TooDeep` if they contain themselves, or would take more text than 64 kB and 1 kB for each byte of `data`.
 #[doc(alias = "btf_dump__dump_type_data")]
 pub fn dump_data(
     btf: &Btf,
@@ -77,10 +77,11 @@ pub fn dump_data(
         btf,
         data,
         opts: DumpDataOpts { indent, ..*opts },
-        out,
         depth: 0,
         nesting: 0,
         budget: 4096 + data.len().saturating_mul(64),
+        end: out.len().saturating_add(1 << 16).saturating_add(data.len().saturating_mul(1024)),
+        out,
         in_array: false,
         array_ended: false,
         chars: false,
@@ -103,9 +104,11 @@ struct Dumper<'b, 'o> {
     out: &'o mut String,
     /// How many braces and brackets are open.
     depth: u32,
-    /// How many calls deep, and how many calls are left: hostile types can nest without end.
+    /// How many calls deep, how many calls are left, and how long the text may become: hostile types can nest without
+    /// end.
     nesting: u32,
     budget: usize,
+    end: usize,
     /// Inside an array.
     in_array: bool,
     /// The array's characters have ended.
@@ -120,7 +123,7 @@ impl Dumper<'_, '_> {
     fn enter(&mut self, id: TypeId) -> Result<(), BtfError> {
         self.nesting += 1;
         self.budget = self.budget.saturating_sub(1);
-        if self.nesting > MAX_NESTING || self.budget == 0 {
+        if self.nesting > MAX_NESTING || self.budget == 0 || self.out.len() > self.end {
             return Err(BtfError::TooDeep { id: id.0 });
         }
         Ok(())
