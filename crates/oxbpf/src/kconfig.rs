@@ -115,7 +115,7 @@ fn fits(ty: KconfigType, number: u64) -> bool {
         0 => false,
         _ if ty.is_signed => {
             let half = 1i64 << (bits - 1);
-            (-half..half).contains(&number.cast_signed())
+            (-half..half).contains(&(number as i64))
         }
         _ => number >> bits == 0,
     }

@@ -1,4 +1,6 @@
 //! Loading into the running kernel. Without the privilege each test says why it is skipped.
+#![cfg(feature = "linux")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::path::{Path, PathBuf};
 

@@ -64,7 +64,7 @@ impl Core {
         result
     }
 
-    fn load_insns(&self, id: ProgId, insns: &mut Vec<Insn>) -> Result<(ProgFd, String)> {
+    fn load_insns(&self, id: ProgId, insns: &mut [Insn]) -> Result<(ProgFd, String)> {
         let Some((spec, row)) = self.program(id) else {
             return Err(Error::invalid_input("there is no such program"));
         };
@@ -174,7 +174,7 @@ impl Core {
         if insns.iter().any(|i| older_helper(*i).is_some()) && !self.features.has(Feature::ProbeReadKernel) {
             for insn in insns.iter_mut() {
                 if let Some(older) = older_helper(*insn) {
-                    (insn.imm, changed) = (older.0.cast_signed(), true);
+                    (insn.imm, changed) = (older.0 as i32, true);
                 }
             }
         }
@@ -243,7 +243,7 @@ fn older_helper(insn: Insn) -> Option<HelperId> {
     if insn.code != BPF_JMP | BPF_CALL || insn.src() != 0 {
         return None;
     }
-    match HelperId(insn.imm.cast_unsigned()) {
+    match HelperId(insn.imm as u32) {
         HelperId::PROBE_READ_KERNEL | HelperId::PROBE_READ_USER => Some(HelperId::PROBE_READ),
         HelperId::PROBE_READ_KERNEL_STR | HelperId::PROBE_READ_USER_STR => Some(HelperId::PROBE_READ_STR),
         _ => None,

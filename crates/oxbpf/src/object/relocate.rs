@@ -89,7 +89,7 @@ impl Core {
             RelocTarget::MapValue { map, offset } => {
                 used_maps.push(map);
                 match self.map_number(map) {
-                    Some(fd) => set_imm64(insns, at, BPF_PSEUDO_MAP_VALUE, fd, offset.cast_signed()),
+                    Some(fd) => set_imm64(insns, at, BPF_PSEUDO_MAP_VALUE, fd, offset as i32),
                     None => poison_imm64(insns, at, map),
                 }
             }
@@ -99,10 +99,10 @@ impl Core {
                 match externs.get(id.0 as usize) {
                     Some(Resolved::Btf { id: kernel_id, fd_index, .. }) => {
                         *insn = insn.with_src(BPF_PSEUDO_KFUNC_CALL);
-                        insn.imm = kernel_id.0.cast_signed();
+                        insn.imm = kernel_id.0 as i32;
                         insn.off = *fd_index;
                     }
-                    _ => *insn = poison(POISON_KFUNC.saturating_add(id.0.cast_signed())),
+                    _ => *insn = poison(POISON_KFUNC.saturating_add(id.0 as i32)),
                 }
                 Some(())
             }
@@ -125,18 +125,12 @@ impl Core {
                 let map = self.spec.maps.iter().position(|m| m.origin == MapOrigin::Kconfig)?;
                 let map = MapId(map as u32);
                 match self.map_number(map) {
-                    Some(fd) => set_imm64(insns, at, BPF_PSEUDO_MAP_VALUE, fd, offset.cast_signed()),
+                    Some(fd) => set_imm64(insns, at, BPF_PSEUDO_MAP_VALUE, fd, offset as i32),
                     None => poison_imm64(insns, at, map),
                 }
             }
-            Resolved::Btf { id, fd, .. } => set_imm64(insns, at, BPF_PSEUDO_BTF_ID, id.0.cast_signed(), fd),
-            Resolved::Address(address) => set_imm64(
-                insns,
-                at,
-                0,
-                (address as u32).cast_signed(),
-                ((address >> 32) as u32).cast_signed(),
-            ),
+            Resolved::Btf { id, fd, .. } => set_imm64(insns, at, BPF_PSEUDO_BTF_ID, id.0 as i32, fd),
+            Resolved::Address(address) => set_imm64(insns, at, 0, address as i32, (address >> 32) as i32),
             Resolved::Missing => set_imm64(insns, at, 0, 0, 0),
         }
     }
@@ -173,6 +167,6 @@ fn set_imm64(insns: &mut [Insn], at: usize, pseudo: u8, low: i32, high: i32) -> 
 /// Replaces both halves of a 64-bit load of a map that was not created.
 fn poison_imm64(insns: &mut [Insn], at: usize, map: MapId) -> Option<()> {
     let halves = insns.get_mut(at..)?.first_chunk_mut::<2>()?;
-    *halves = [poison(POISON_MAP.saturating_add(map.0.cast_signed())); 2];
+    *halves = [poison(POISON_MAP.saturating_add(map.0 as i32)); 2];
     Some(())
 }
