@@ -49,13 +49,11 @@ impl Kallsyms {
     pub fn find_all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = KernelSymbol<'s>> {
         let wanted = name.as_bytes();
         // The name is compared before the rest of the line is taken apart, which most lines then do not need.
-        let lines = self.0.split(|b| *b == b'\n').filter(move |line| {
-            match line.get(16..) {
-                Some([b' ', _, b' ', name @ ..]) => {
-                    name.strip_prefix(wanted).is_some_and(|tail| matches!(tail, [] | [b'\t' | b' ', ..]))
-                }
-                _ => true,
+        let lines = self.0.split(|b| *b == b'\n').filter(move |line| match line.get(16..) {
+            Some([b' ', _, b' ', name @ ..]) => {
+                name.strip_prefix(wanted).is_some_and(|tail| matches!(tail, [] | [b'\t' | b' ', ..]))
             }
+            _ => true,
         });
         lines.filter_map(parse_line).filter(move |symbol| symbol.name == name)
     }

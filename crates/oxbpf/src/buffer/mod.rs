@@ -1,12 +1,13 @@
 //! Events that programs send to user space: samples in shared memory in, callbacks with borrowed slices out.
 //!
 //! * [`RingBuffer`] reads maps of type ring buffer: one ring for all CPUs, in order. Linux 5.8.
-//! * [`PerfBuffer`] reads maps of type perf event array: a ring for each CPU, which can overflow and then counts what it lost.
+//! * [`PerfBuffer`] reads maps of type perf event array: a ring for each CPU, which can overflow and then
+//!   counts what it lost.
 //!
-//! Neither has a thread of its own. [`poll`](RingBuffer::poll) sleeps until there is something and hands it to the callbacks;
-//! [`ready_fd`](RingBuffer::ready_fd) is a descriptor for a reactor to wait on, after which
-//! [`consume`](RingBuffer::consume) does the same without sleeping. A sample is the kernel's memory, lent to the
-//! callback; it is given back when the callback returns.
+//! Neither has a thread of its own. [`poll`](RingBuffer::poll) sleeps until there is something and hands it
+//! to the callbacks; [`ready_fd`](RingBuffer::ready_fd) is a descriptor for a reactor to wait on, after which
+//! [`consume`](RingBuffer::consume) does the same without sleeping. A sample is the kernel's memory, lent to
+//! the callback; it is given back when the callback returns.
 
 mod perf;
 mod ring;
@@ -28,7 +29,9 @@ fn map_of_type(kernel: &Kernel, map: &MapFd, wanted: MapType, reader: &str) -> R
     kernel
         .get_info(GetInfo { object: map, info: info.as_mut_bytes(), buffers: InfoBuffers::None })
         .at(|| Frame::Command(Cmd::OBJ_GET_INFO_BY_FD))
-        .at(|| Frame::Step(if wanted == MapType::RINGBUF { "open ring buffer" } else { "open perf buffer" }))?;
+        .at(|| {
+            Frame::Step(if wanted == MapType::RINGBUF { "open ring buffer" } else { "open perf buffer" })
+        })?;
     let name = info.name.split(|b| *b == 0).next().unwrap_or_default();
     let frame = Frame::Map(String::from_utf8_lossy(name).into_owned());
     if info.r#type != wanted {

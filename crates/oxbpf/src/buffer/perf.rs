@@ -4,7 +4,9 @@ use core::fmt;
 use core::ops::ControlFlow;
 use std::time::Duration;
 
-use oxbpf_kernel::{Fact, Handle, Kernel, MapFd, PerfEventSpec, PerfRecord, PerfRequest, PerfRingConsumer, PollSet};
+use oxbpf_kernel::{
+    Fact, Handle, Kernel, MapFd, PerfEventSpec, PerfRecord, PerfRequest, PerfRingConsumer, PollSet,
+};
 use oxbpf_uapi::perf_event::{PERF_COUNT_SW_BPF_OUTPUT, PERF_SAMPLE_RAW, PERF_TYPE_SOFTWARE};
 use oxbpf_uapi::{Cmd, Errno, MapType};
 
@@ -28,7 +30,8 @@ pub struct PerfBufferBuilder<'cb> {
 
 /// Reads a perf event array map.
 ///
-/// Dropping it takes the events out of the map, so that programs can no longer write to it; samples that were not consumed are lost.
+/// Dropping it takes the events out of the map, so that programs can no longer write to it; samples that were
+/// not consumed are lost.
 ///
 /// ```no_run
 /// # fn example(object: &oxbpf::Object) -> oxbpf::Result<()> {
@@ -87,8 +90,8 @@ impl<'cb> PerfBufferBuilder<'cb> {
         self
     }
 
-    /// Called with CPU and bytes of each sample. The kernel pads a sample: it may be up to 7 bytes longer than what the program
-    /// wrote.
+    /// Called with CPU and bytes of each sample. The kernel pads a sample: it may be up to 7 bytes longer
+    /// than what the program wrote.
     #[must_use]
     pub fn on_sample(mut self, callback: impl FnMut(u32, &[u8]) + Send + 'cb) -> Self {
         self.on_sample = Box::new(callback);
@@ -106,12 +109,15 @@ impl<'cb> PerfBufferBuilder<'cb> {
     /// Opens an event for each CPU, maps its ring and puts it into the map.
     ///
     /// # Errors
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the map is no perf event array or the pages are no power of two; `EPERM` if
-    /// the rings are more memory than the user may lock. Everything is undone.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the map is no perf event array or the pages are no
+    /// power of two; `EPERM` if the rings are more memory than the user may lock. Everything is undone.
     #[doc(alias = "perf_buffer__new")]
     pub fn build(self) -> Result<PerfBuffer<'cb>> {
         if !self.pages.is_power_of_two() {
-            return Err(Error::invalid_input(format!("a perf buffer of {} pages: not a power of two", self.pages)));
+            return Err(Error::invalid_input(format!(
+                "a perf buffer of {} pages: not a power of two",
+                self.pages
+            )));
         }
         let (info, name) = map_of_type(&self.kernel, &self.map, MapType::PERF_EVENT_ARRAY, "a perf buffer")?;
         let cpus = match self.cpus {
@@ -166,7 +172,8 @@ impl<'cb> PerfBuffer<'cb> {
         };
         let kernel = &self.kernel;
         let on_cpu = || Frame::Target(format!("CPU {cpu}"));
-        let cpu_number = i32::try_from(cpu).map_err(|_| Error::invalid_input(format!("there is no CPU {cpu}")))?;
+        let cpu_number =
+            i32::try_from(cpu).map_err(|_| Error::invalid_input(format!("there is no CPU {cpu}")))?;
         let open = PerfRequest::Open { spec, pid: -1, cpu: cpu_number, group: None };
         let event = kernel
             .perf_event(open)
@@ -180,9 +187,15 @@ impl<'cb> PerfBuffer<'cb> {
                 _ => error,
             }
         })?;
-        kernel.perf_event(PerfRequest::Enable(&event)).at(|| Frame::Syscall("PERF_EVENT_IOC_ENABLE")).at(on_cpu)?;
+        kernel
+            .perf_event(PerfRequest::Enable(&event))
+            .at(|| Frame::Syscall("PERF_EVENT_IOC_ENABLE"))
+            .at(on_cpu)?;
         let (key, value) = (map_key.to_ne_bytes(), event.number().to_ne_bytes());
-        kernel.map_update_elem(&self.map, &key, &value, 0).at(|| Frame::Command(Cmd::MAP_UPDATE_ELEM)).at(on_cpu)?;
+        kernel
+            .map_update_elem(&self.map, &key, &value, 0)
+            .at(|| Frame::Command(Cmd::MAP_UPDATE_ELEM))
+            .at(on_cpu)?;
         self.set.add(event.clone(), self.cpus.len() as u64);
         self.cpus.push(CpuRing { cpu, map_key, event, consumer });
         Ok(())
@@ -209,7 +222,8 @@ impl<'cb> PerfBuffer<'cb> {
         (0..self.cpus.len()).map(|index| self.consume_buffer(index)).sum()
     }
 
-    /// Hands all records of one ring, by its place among the CPUs from 0, to the callbacks, and returns how many samples that were.
+    /// Hands all records of one ring, by its place among the CPUs from 0, to the callbacks, and returns how
+    /// many samples that were.
     ///
     /// # Errors
     /// `EINVAL` if there is no such ring, `EBADMSG` if its memory was damaged.
@@ -229,7 +243,9 @@ impl<'cb> PerfBuffer<'cb> {
                     self.lost = self.lost.saturating_add(count);
                     (self.on_lost)(cpu, count);
                 }
-                PerfRecord::Other { kind, .. } => log::debug!("perf buffer: a record of type {kind} on CPU {cpu}"),
+                PerfRecord::Other { kind, .. } => {
+                    log::debug!("perf buffer: a record of type {kind} on CPU {cpu}")
+                }
             }
             ControlFlow::Continue(())
         });
@@ -284,7 +300,10 @@ impl Drop for PerfBuffer<'_> {
 
 impl fmt::Debug for PerfBufferBuilder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PerfBufferBuilder").field("map", &self.map).field("pages", &self.pages).finish_non_exhaustive()
+        f.debug_struct("PerfBufferBuilder")
+            .field("map", &self.map)
+            .field("pages", &self.pages)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,7 @@ use core::ops::ControlFlow;
 use std::time::Duration;
 
 use oxbpf_kernel::{Kernel, MapFd, PollSet, RingConsumer};
+use oxbpf_uapi::flags::MapFlags;
 use oxbpf_uapi::{Errno, MapType};
 
 use super::map_of_type;
@@ -76,7 +77,9 @@ impl<'cb> RingBufferBuilder<'cb> {
         callback: impl FnMut(&[u8]) -> ControlFlow<()> + Send + 'cb,
     ) -> Result<Self> {
         let (info, name) = map_of_type(&self.kernel, map, MapType::RINGBUF, "a ring buffer")?;
+        let overwrites = info.map_flags & MapFlags::RB_OVERWRITE.bits() != 0;
         let consumer = RingConsumer::map(&self.kernel, map, info.max_entries)
+            .and_then(|consumer| if overwrites { consumer.overwrites() } else { Ok(consumer) })
             .at(|| Frame::Syscall("mmap"))
             .at(|| name.clone())?;
         self.rings.push(OneRing { map: map.clone(), name, consumer, callback: Box::new(callback) });
@@ -106,8 +109,9 @@ impl<'cb> RingBuffer<'cb> {
         RingBufferBuilder { kernel: kernel.clone(), rings: Vec::new() }
     }
 
-    /// Waits until a ring has something, or for `timeout` (`None` waits without end), then hands all samples of the rings that have
-    /// some to their callbacks. Returns how many samples that were, 0 after the time is over.
+    /// Waits until a ring has something, or for `timeout` (`None` waits without end), then hands all samples
+    /// of the rings that have some to their callbacks. Returns how many samples that were, 0 after the time
+    /// is over.
     ///
     /// # Errors
     /// [`Interrupted`](crate::ErrorKind::Interrupted) if a signal came first.
@@ -262,7 +266,10 @@ impl Ring<'_, '_> {
 
 impl fmt::Debug for OneRing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ring").field("map", &self.map).field("consumer", &self.consumer).finish_non_exhaustive()
+        f.debug_struct("Ring")
+            .field("map", &self.map)
+            .field("consumer", &self.consumer)
+            .finish_non_exhaustive()
     }
 }
 

@@ -12,14 +12,24 @@ use oxbpf_uapi::{HelperId, Insn, MapType, ProgType};
 
 use crate::ErrorKind;
 use crate::buffer::{PerfBuffer, RingBuffer};
-use crate::link::tests::{EXIT, LoadAs, Probe, add, call, kernel, load_map, load_u64, mov, mov_reg, skip, store_u64};
+use crate::link::tests::{
+    EXIT, LoadAs, Probe, add, call, kernel, load_map, load_u64, mov, mov_reg, skip, store_u64,
+};
 
-const RAW_TRACEPOINT: LoadAs =
-    LoadAs { prog_type: ProgType::RAW_TRACEPOINT, attach_type: oxbpf_uapi::AttachType(0), attach_btf_id: 0, flags: 0 };
+const RAW_TRACEPOINT: LoadAs = LoadAs {
+    prog_type: ProgType::RAW_TRACEPOINT,
+    attach_type: oxbpf_uapi::AttachType(0),
+    attach_btf_id: 0,
+    flags: 0,
+};
 
 fn ring_map(kernel: &Kernel, bytes: u32) -> MapFd {
-    let request =
-        MapCreate { map_type: MapType::RINGBUF, max_entries: bytes, map_name: "events", ..MapCreate::default() };
+    let request = MapCreate {
+        map_type: MapType::RINGBUF,
+        max_entries: bytes,
+        map_name: "events",
+        ..MapCreate::default()
+    };
     kernel.map_create(request).expect("a ring buffer map")
 }
 
@@ -28,7 +38,14 @@ fn writer(kernel: &Kernel, map: &MapFd) -> Probe {
     Probe::load(kernel, RAW_TRACEPOINT, |_| {
         let mut insns = vec![load_u64(6, 1, 0), Insn::new(BPF_STX | BPF_MEM | BPF_DW, 10, 6, -8, 0)];
         insns.extend(load_map(1, map));
-        insns.extend([mov_reg(2, 10), add(2, -8), mov(3, 8), mov(4, 0), call(HelperId::RINGBUF_OUTPUT), EXIT]);
+        insns.extend([
+            mov_reg(2, 10),
+            add(2, -8),
+            mov(3, 8),
+            mov(4, 0),
+            call(HelperId::RINGBUF_OUTPUT),
+            EXIT,
+        ]);
         insns
     })
     .expect("loads")
@@ -79,7 +96,8 @@ fn a_full_ring_refuses_samples_and_keeps_those_it_has() {
     let probe = writer(&kernel, &map);
     let accepted = (0..300).filter(|i| run(&probe, *i) == 0).count();
     assert_eq!(accepted, 255, "16 bytes each, and a full ring never fills its last byte");
-    let mut ring = RingBuffer::builder(&kernel).add(&map, |_| {}).and_then(|b| b.build()).expect("a ring buffer");
+    let mut ring =
+        RingBuffer::builder(&kernel).add(&map, |_| {}).and_then(|b| b.build()).expect("a ring buffer");
     assert_eq!(ring.consume().expect("consumes"), accepted);
     assert_eq!(run(&probe, 1), 0);
 }
@@ -117,7 +135,8 @@ fn ready_fd_tells_a_reactor_that_there_is_something() {
     let Some(kernel) = kernel() else { return };
     let map = ring_map(&kernel, 4096);
     let probe = writer(&kernel, &map);
-    let mut ring = RingBuffer::builder(&kernel).add(&map, |_| {}).and_then(|b| b.build()).expect("a ring buffer");
+    let mut ring =
+        RingBuffer::builder(&kernel).add(&map, |_| {}).and_then(|b| b.build()).expect("a ring buffer");
     let fd = ring.ready_fd().expect("a descriptor");
     let mut outer = oxbpf_kernel::PollSet::new();
     outer.add(oxbpf_kernel::Handle::from_fd(fd.as_fd().try_clone_to_owned().expect("a copy")), 5);
@@ -189,7 +208,8 @@ fn perf_map(kernel: &Kernel) -> MapFd {
     kernel.map_create(request).expect("a perf event array")
 }
 
-/// A program that writes `len` bytes, of which the first eight are its argument, to the ring of the CPU that it runs on.
+/// A program that writes `len` bytes, of which the first eight are its argument, to the ring of the CPU that
+/// it runs on.
 fn perf_writer(kernel: &Kernel, map: &MapFd, len: i32) -> Probe {
     let start = -(len + 7) / 8 * 8;
     Probe::load(kernel, RAW_TRACEPOINT, |_| {
@@ -199,7 +219,14 @@ fn perf_writer(kernel: &Kernel, map: &MapFd, len: i32) -> Probe {
         insns.extend(load_map(2, map));
         // BPF_F_CURRENT_CPU: all ones in the lower half.
         insns.push(Insn::new(oxbpf_uapi::insn::BPF_ALU | oxbpf_uapi::insn::BPF_MOV, 3, 0, 0, -1));
-        insns.extend([mov_reg(1, 7), mov_reg(4, 10), add(4, start), mov(5, len), call(HelperId::PERF_EVENT_OUTPUT), EXIT]);
+        insns.extend([
+            mov_reg(1, 7),
+            mov_reg(4, 10),
+            add(4, start),
+            mov(5, len),
+            call(HelperId::PERF_EVENT_OUTPUT),
+            EXIT,
+        ]);
         insns
     })
     .expect("loads")
@@ -231,7 +258,9 @@ fn perf_samples_arrive_with_their_cpu_in_order() {
     let seen = seen.into_inner().expect("one thread");
     let numbers: Vec<u64> = seen.iter().map(|(_, data)| number(&data[..8])).collect();
     assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
-    assert!(seen.iter().all(|(cpu, data)| *cpu == 0 && data.len() >= 20 && data[8..20] == [1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1]));
+    assert!(seen.iter().all(|(cpu, data)| *cpu == 0
+        && data.len() >= 20
+        && data[8..20] == [1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1]));
 }
 
 /// Runs a raw tracepoint program on the first CPU.

@@ -25,7 +25,11 @@ impl Attach<'_> {
             return Ok(());
         }
         let wanted: Vec<_> = types.iter().map(ToString::to_string).collect();
-        let message = format!("{method} attaches {} programs, and this is a {} program", wanted.join(" or "), self.prog_type);
+        let message = format!(
+            "{method} attaches {} programs, and this is a {} program",
+            wanted.join(" or "),
+            self.prog_type
+        );
         Err(Error::invalid_input(message))
     }
 

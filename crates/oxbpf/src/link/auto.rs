@@ -62,7 +62,9 @@ fn not_built(feature: &'static str) -> Error {
 fn names_nothing(spec: &ProgramSpec) -> Error {
     let (form, method) = match spec.attach {
         AttachKind::Kprobe => ("FUNCTION[+OFFSET]", "attach_kprobe(function, opts)"),
-        AttachKind::KprobeMulti | AttachKind::KprobeSession => ("PATTERN", "attach_kprobe_multi(pattern, opts)"),
+        AttachKind::KprobeMulti | AttachKind::KprobeSession => {
+            ("PATTERN", "attach_kprobe_multi(pattern, opts)")
+        }
         AttachKind::Uprobe => ("FILE:FUNCTION[+OFFSET]", "attach_uprobe(file, function, opts)"),
         AttachKind::UprobeMulti => ("FILE:PATTERN", "attach_uprobe_multi(file, pattern, opts)"),
         AttachKind::Ksyscall => ("SYSCALL", "attach_ksyscall(name, opts)"),
@@ -100,8 +102,9 @@ const TARGETS: &[(ProgType, &str, &str)] = &[
 /// The section can't say what to attach to.
 fn needs_a_target(spec: &ProgramSpec) -> Error {
     let section = &spec.sec_name;
-    let error = Error::invalid_input(format!("SEC(\"{section}\") does not attach by itself: it needs a target"))
-        .with_errno(Errno::EOPNOTSUPP);
+    let error =
+        Error::invalid_input(format!("SEC(\"{section}\") does not attach by itself: it needs a target"))
+            .with_errno(Errno::EOPNOTSUPP);
     let is_netkit = matches!(spec.expected_attach_type, AttachType::NETKIT_PRIMARY | AttachType::NETKIT_PEER);
     if is_netkit {
         return error.with_hint("attach_netkit(ifindex, order)");
@@ -114,5 +117,61 @@ fn needs_a_target(spec: &ProgramSpec) -> Error {
         Some((_, method, option)) => error.with_hint(format!("{method}; `oxbpf run` takes {option}")),
         None if spec.prog_type == ProgType::SYSCALL => error.with_hint("it is run, not attached: test_run"),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::object::ObjectBuilder;
+
+    /// The only program of an example, as its file says.
+    fn spec(file: &str) -> ProgramSpec {
+        let path = format!("{}/../../examples/{file}", env!("CARGO_MANIFEST_DIR"));
+        let object = ObjectBuilder::new().open_file(path).expect("opens");
+        object.spec().programs.first().expect("a program").clone()
+    }
+
+    #[test]
+    fn a_section_that_needs_a_target_says_which_method_and_option_give_it() {
+        let check = |file: &str, section: &str, hint: &str| {
+            let spec = spec(file);
+            assert_eq!(spec.attach, AttachKind::Explicit, "{file}");
+            let error = needs_a_target(&spec);
+            assert_eq!((error.kind(), error.errno()), (ErrorKind::InvalidInput, Errno::EOPNOTSUPP));
+            let message = format!("SEC(\"{section}\") does not attach by itself: it needs a target");
+            assert_eq!(error.to_string(), message);
+            assert_eq!(error.hint(), hint, "{file}");
+        };
+        check("xdpcount.bpf.o", "xdp", "attach_xdp(ifindex, opts); `oxbpf run` takes --iface NAME");
+        check("profile.bpf.o", "perf_event", "attach_perf_event(event, opts)");
+    }
+
+    #[test]
+    fn a_section_that_could_name_its_target_says_how() {
+        let mut spec = spec("xdpcount.bpf.o");
+        for (section, attach, form) in [
+            ("kprobe", AttachKind::Kprobe, "SEC(\"kprobe/FUNCTION[+OFFSET]\"), or call attach_kprobe("),
+            (
+                "uretprobe.s",
+                AttachKind::Uprobe,
+                "SEC(\"uretprobe.s/FILE:FUNCTION[+OFFSET]\"), or call attach_uprobe(",
+            ),
+            ("tp", AttachKind::Tracepoint, "SEC(\"tp/GROUP/EVENT\"), or call attach_tracepoint("),
+        ] {
+            (spec.sec_name, spec.attach) = (section.into(), attach);
+            let error = names_nothing(&spec);
+            assert_eq!(error.errno(), Errno::EOPNOTSUPP);
+            assert!(error.hint().starts_with(&format!("write {form}")), "{}", error.hint());
+        }
+    }
+
+    #[test]
+    fn every_program_type_of_the_table_is_there_once() {
+        let mut types: Vec<u32> = TARGETS.iter().map(|row| row.0.0).collect();
+        types.sort_unstable();
+        types.dedup();
+        assert_eq!(types.len(), TARGETS.len());
     }
 }

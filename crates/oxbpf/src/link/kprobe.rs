@@ -10,7 +10,7 @@ use super::perf::{self, PerfEventOpts, number_fact};
 use crate::error::{Error, ErrorKind, Frame, Result};
 use crate::feature::Feature;
 use crate::kallsyms::Kallsyms;
-use crate::syms::{glob_match, is_glob};
+use crate::syms::glob_match;
 
 /// Which way a probe is put in place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -71,12 +71,15 @@ pub(super) fn attach(a: &Attach<'_>, function: &str, opts: KprobeOpts) -> Result
         offset => format!("{name} `{function}+{offset:#x}`"),
     };
     let spec = || PerfEventSpec { target: Some(function), config2: opts.offset, ..PerfEventSpec::default() };
-    attach_probe(a, "kprobe", spec(), opts, -1).map_err(|e| match e.errno() {
-        Errno::ENOENT | Errno::EADDRNOTAVAIL if !matches!(e.kind(), ErrorKind::Unsupported { .. }) => {
-            e.with_hint("the function may be inlined, or in a module that is not loaded: see /proc/kallsyms")
-        }
-        _ => e,
-    }).map_err(|e| e.at(Frame::Target(target)))
+    attach_probe(a, "kprobe", spec(), opts, -1)
+        .map_err(|e| match e.errno() {
+            Errno::ENOENT | Errno::EADDRNOTAVAIL if !matches!(e.kind(), ErrorKind::Unsupported { .. }) => e
+                .with_hint(
+                    "the function may be inlined, or in a module that is not loaded: see /proc/kallsyms",
+                ),
+            _ => e,
+        })
+        .map_err(|e| e.at(Frame::Target(target)))
 }
 
 /// Opens a perf event of the unit for kprobes or uprobes and attaches to it. `spec` has the place.
@@ -92,9 +95,11 @@ pub(super) fn attach_probe(
         Ok(kind) => u32::try_from(kind).map_err(|_| Error::kernel(Errno::EOVERFLOW))?,
         // Before Linux 4.17 there are only probes by text written to tracefs.
         Err(e) if e.errno() == Errno::ENOENT => {
-            let feature = if unit == "kprobe" { "perf events for kprobes" } else { "perf events for uprobes" };
+            let feature =
+                if unit == "kprobe" { "perf events for kprobes" } else { "perf events for uprobes" };
+            let options = "CONFIG_KPROBE_EVENTS or CONFIG_UPROBE_EVENTS";
             return Err(Error::unsupported(feature, "4.17")
-                .with_hint("the kernel is older than 4.17, or built without CONFIG_KPROBE_EVENTS or CONFIG_UPROBE_EVENTS"));
+                .with_hint(format!("the kernel is older than 4.17, or built without {options}")));
         }
         Err(e) => return Err(e),
     };
@@ -114,8 +119,8 @@ pub(super) fn attach_probe(
     perf::attach(a, event, PerfEventOpts { cookie: opts.cookie, force_ioctl_attach, dont_enable: false })
 }
 
-/// Attaches to the function behind a system call: `openat` is `__x64_sys_openat` where system calls have wrappers that
-/// take their arguments from saved registers, and `__se_sys_openat` elsewhere.
+/// Attaches to the function behind a system call: `openat` is `__x64_sys_openat` where system calls have
+/// wrappers that take their arguments from saved registers, and `__se_sys_openat` elsewhere.
 pub(super) fn attach_syscall(a: &Attach<'_>, syscall: &str, opts: KsyscallOpts) -> Result<Link> {
     a.expect_type("attach_ksyscall", &[ProgType::KPROBE])?;
     let prefix = SYSCALL_PREFIX.filter(|_| a.features.has(Feature::SyscallWrapper));
@@ -155,7 +160,7 @@ pub(super) fn attach_multi(a: &Attach<'_>, pattern: &str, opts: KprobeMultiOpts<
         return Err(Error::invalid_input("a pattern takes no cookies: which function would get which?"));
     }
     let target = || Frame::Target(format!("functions `{pattern}`"));
-    if !is_glob(pattern) && !opts.unique_match {
+    if !pattern.contains(['*', '?']) && !opts.unique_match {
         // The kernel says ESRCH of a name that it does not have.
         let missing = |e: Error| if e.errno() == Errno::ESRCH { no_match() } else { e };
         return attach_multi_at(a, Probes::Syms(&[pattern]), opts).map_err(|e| missing(e).at(target()));
@@ -201,7 +206,8 @@ pub(super) fn expect_loaded_for(a: &Attach<'_>, attach_type: AttachType) -> Resu
     if a.attach_type == attach_type {
         return Ok(());
     }
-    let message = format!("the program has to be loaded for {attach_type}, and it was loaded for {}", a.attach_type);
+    let message =
+        format!("the program has to be loaded for {attach_type}, and it was loaded for {}", a.attach_type);
     Err(Error::invalid_input(message))
 }
 
@@ -213,7 +219,8 @@ pub(super) fn unsupported_if_refused(error: Error, feature: &'static str, since:
         Errno::EINVAL => return error.with_hint(format!("{feature} need Linux {since}")),
         _ => return error,
     }
-    let message = format!("the kernel does not support {feature} (Linux {since}, and has to be built with them)");
+    let message =
+        format!("the kernel does not support {feature} (Linux {since}, and has to be built with them)");
     error.with_kind(ErrorKind::Unsupported { feature, since }).with_message(message)
 }
 
@@ -245,8 +252,8 @@ fn function_address(line: &str, pattern: &str) -> Option<u64> {
     glob_match(words.next()?, pattern).then_some(address)
 }
 
-/// Before Linux 6.5 the functions that can be probed are listed without addresses, which kallsyms has. Of functions that
-/// share a name all are taken.
+/// Before Linux 6.5 the functions that can be probed are listed without addresses, which kallsyms has. Of
+/// functions that share a name all are taken.
 fn addresses_by_name(kernel: &Kernel, pattern: &str) -> Result<Vec<u64>> {
     let available = kernel.fact(Fact::AvailableFunctions).map_err(unreadable)?;
     let names = lines(&available).filter_map(|line| line.split_ascii_whitespace().next());
@@ -258,7 +265,8 @@ fn addresses_by_name(kernel: &Kernel, pattern: &str) -> Result<Vec<u64>> {
     let symbols = Kallsyms::read(kernel).map_err(Error::kernel)?;
     let has = |name: &str| names.binary_search(&name).is_ok();
     // Some kernels list the name without the suffix that a link-time optimiser added.
-    let is_available = |name: &str| has(name) || name.split_once(".llvm.").is_some_and(|(plain, _)| has(plain));
+    let is_available =
+        |name: &str| has(name) || name.split_once(".llvm.").is_some_and(|(plain, _)| has(plain));
     let matching = symbols.iter().filter(|s| glob_match(s.name, pattern) && is_available(s.name));
     Ok(matching.map(|s| s.address).collect())
 }
@@ -281,7 +289,10 @@ mod tests {
     #[test]
     fn lines_of_functions_have_address_name_and_maybe_a_module() {
         let address = |line, pattern| function_address(line, pattern);
-        assert_eq!(address("ffffffff810e9894 __do_sys_getppid", "__do_sys_getp*"), Some(0xffff_ffff_810e_9894));
+        assert_eq!(
+            address("ffffffff810e9894 __do_sys_getppid", "__do_sys_getp*"),
+            Some(0xffff_ffff_810e_9894)
+        );
         assert_eq!(address("ffffffffc0001000 veth_open [veth]", "veth_*"), Some(0xffff_ffff_c000_1000));
         assert_eq!(address("ffffffff810e9894 vfs_read", "veth_*"), None);
         assert_eq!(address("", "*"), None);

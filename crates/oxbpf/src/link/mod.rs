@@ -2,20 +2,22 @@
 //!
 //! Every `attach` method of [`Program`](crate::Program) gives a [`Link`]. A link owns the attachment:
 //!
-//! * **Dropping a link detaches** the program, unless the link is pinned or was [forgotten](Link::forget). An error in
-//!   that is logged; [`Link::detach`] reports it.
-//! * [`Link::pin`] gives the attachment a name in the bpf file system. It then outlives the link and the process, until
-//!   the name is removed ([`Link::unpin`]) and the last reference is gone.
+//! * **Dropping a link detaches** the program, unless the link is pinned or was [forgotten](Link::forget). An
+//!   error in that is logged; [`Link::detach`] reports it.
+//! * [`Link::pin`] gives the attachment a name in the bpf file system. It then outlives the link and the
+//!   process, until the name is removed ([`Link::unpin`]) and the last reference is gone.
 //! * [`Link::forget`] gives up ownership: the attachment stays until this process ends, and beyond that if it is one
 //!   that the kernel does not tie to a file descriptor (netlink XDP, a TC filter, a legacy cgroup attachment).
 //!
-//! What an attachment is made of depends on the event and the kernel, which is the private `Held`: a BPF link, a perf event
-//! with or without a BPF link on it, a setting made over netlink, an entry in a cgroup's list, or several of these.
+//! What an attachment is made of depends on the event and the kernel, which is the private `Held`: a BPF
+//! link, a perf event with or without a BPF link on it, a setting made over netlink, an entry in a cgroup's
+//! list, or several of these.
 //!
 //! | Module | Attaches to |
 //! | --- | --- |
 //! | `auto` | what the section name says |
-//! | `tracepoint`, `tracing` | tracepoints by name; functions and hooks by BTF id: fentry, fexit, fmod_ret, tp_btf, freplace, LSM, iterators |
+//! | `tracepoint` | tracepoints by name |
+//! | `tracing` | functions and hooks by BTF id: fentry, fexit, fmod_ret, tp_btf, freplace, LSM, iterators |
 //! | `kprobe`, `uprobe` | instructions of the kernel and of programs, one or many |
 //! | `perf` | perf events, the base of the probes above |
 //! | `xdp`, `tc` | network interfaces over netlink, and XDP links |
@@ -42,7 +44,8 @@ mod xdp;
 use std::path::{Path, PathBuf};
 
 use oxbpf_kernel::{
-    GetInfo, Handle, InfoBuffers, Kernel, LinkFd, LinkSource, LinkUpdate, PerfRequest, ProgDetach, ProgFd, Target,
+    GetInfo, Handle, InfoBuffers, Kernel, LinkFd, LinkSource, LinkUpdate, PerfRequest, ProgDetach, ProgFd,
+    Target,
 };
 use oxbpf_uapi::flags::AttachFlags;
 use oxbpf_uapi::{AttachType, Cmd, Errno, LinkType};
@@ -50,11 +53,11 @@ use zerocopy::IntoBytes;
 
 use crate::error::{At, Error, Frame, Result};
 pub use kprobe::{KprobeMultiOpts, KprobeOpts, KsyscallOpts, ProbeMode};
+pub use order::{Neighbour, Order, Position};
 pub use oxbpf_kernel::Probes;
 pub(crate) use perf::cpu_list;
 pub use perf::{PerfEventBuilder, PerfEventOpts};
 pub use tc::{TcFilter, TcHook, TcOpts, TcPoint};
-pub use order::{Neighbour, Order, Position};
 pub use tracepoint::{RawTracepointOpts, TracepointOpts};
 pub use tracing::{IterOpts, IterReader, IterTarget, NetfilterOpts, TraceOpts};
 pub use uprobe::{UprobeMultiOpts, UprobeOpts, UprobeTarget};
@@ -134,10 +137,8 @@ impl Link {
     #[doc(alias = "bpf_link__open")]
     pub fn open_pinned(kernel: &Kernel, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let handle = kernel
-            .obj_get(path, 0)
-            .at(|| Frame::Command(Cmd::OBJ_GET))
-            .at(|| Frame::Path(path.into()))?;
+        let handle =
+            kernel.obj_get(path, 0).at(|| Frame::Command(Cmd::OBJ_GET)).at(|| Frame::Path(path.into()))?;
         let mut link = Self::bpf(kernel, LinkFd(handle));
         link.pin_path = Some(path.into());
         Ok(link)
@@ -164,9 +165,9 @@ impl Link {
 
     /// Detaches the program. The same as dropping the link, but errors are reported.
     ///
-    /// A pinned BPF link is detached by force as by [`force_detach`](Self::force_detach), and its pin stays as the name of a
-    /// link that does nothing. Any other BPF link ends when its last reference is closed, which a clone of
-    /// [`fd`](Self::fd) delays.
+    /// A pinned BPF link is detached by force as by [`force_detach`](Self::force_detach), and its pin stays
+    /// as the name of a link that does nothing. Any other BPF link ends when its last reference is closed,
+    /// which a clone of [`fd`](Self::fd) delays.
     ///
     /// # Errors
     /// The kernel's, of the first step that failed; the other steps are done nevertheless.
@@ -181,7 +182,8 @@ impl Link {
     /// Detaches the program now, whoever else holds or pins the link. The link stays open, without effect. Linux 5.9.
     ///
     /// # Errors
-    /// `EOPNOTSUPP` for kinds that cannot: those on perf events, tracing programs and multi links end when the last reference does.
+    /// `EOPNOTSUPP` for kinds that cannot: those on perf events, tracing programs and multi links end when
+    /// the last reference does.
     #[doc(alias = "bpf_link__detach")]
     pub fn force_detach(&self) -> Result<()> {
         let fd = self.bpf_fd("force_detach")?;
@@ -238,7 +240,8 @@ impl Link {
         self.pin_path.as_deref()
     }
 
-    /// Attaches `new` in place of the program that the link attaches now, without a gap. With `old`, only if that is the program there now.
+    /// Attaches `new` in place of the program that the link attaches now, without a gap. With `old`, only if
+    /// that is the program there now.
     ///
     /// XDP, cgroup, netns, tcx, netkit and iterator links can (Linux 5.7 and later).
     ///
@@ -297,9 +300,10 @@ impl Held {
         match self {
             // Closing the reference is what detaches.
             Self::Bpf(_) | Self::Gone => Ok(()),
-            Self::Perf { event, .. } => {
-                kernel.perf_event(PerfRequest::Disable(&event)).at(|| Frame::Syscall("PERF_EVENT_IOC_DISABLE")).map(drop)
-            }
+            Self::Perf { event, .. } => kernel
+                .perf_event(PerfRequest::Disable(&event))
+                .at(|| Frame::Syscall("PERF_EVENT_IOC_DISABLE"))
+                .map(drop),
             Self::Xdp(undo) => undo.run(kernel),
             Self::Tc(undo) => undo.run(kernel),
             Self::Prog { target, prog, attach_type } => {

@@ -6,11 +6,12 @@
 
 use oxbpf_uapi::flags::XdpFlags;
 use oxbpf_uapi::netlink::{
-    ETH_P_ALL, IFLA_XDP, IFLA_XDP_ATTACHED, IFLA_XDP_DRV_PROG_ID, IFLA_XDP_EXPECTED_FD, IFLA_XDP_FD, IFLA_XDP_FLAGS,
-    IFLA_XDP_HW_PROG_ID, IFLA_XDP_PROG_ID, IFLA_XDP_SKB_PROG_ID, IfInfoMsg, NLA_F_NESTED, NLA_TYPE_MASK, NLM_F_ACK,
-    NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NLMSG_ALIGNTO, NlAttr, NlMsgHdr, RTM_DELQDISC,
-    RTM_DELTFILTER, RTM_GETLINK, RTM_GETTFILTER, RTM_NEWQDISC, RTM_NEWTFILTER, RTM_SETLINK, TC_H_CLSACT, TC_H_MAJ_MASK,
-    TCA_BPF_FD, TCA_BPF_FLAG_ACT_DIRECT, TCA_BPF_FLAGS, TCA_BPF_ID, TCA_BPF_NAME, TCA_KIND, TCA_OPTIONS, TcMsg,
+    ETH_P_ALL, IFLA_XDP, IFLA_XDP_ATTACHED, IFLA_XDP_DRV_PROG_ID, IFLA_XDP_EXPECTED_FD, IFLA_XDP_FD,
+    IFLA_XDP_FLAGS, IFLA_XDP_HW_PROG_ID, IFLA_XDP_PROG_ID, IFLA_XDP_SKB_PROG_ID, IfInfoMsg, NLA_F_NESTED,
+    NLA_TYPE_MASK, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    NLMSG_ALIGNTO, NlAttr, NlMsgHdr, RTM_DELQDISC, RTM_DELTFILTER, RTM_GETLINK, RTM_GETTFILTER, RTM_NEWQDISC,
+    RTM_NEWTFILTER, RTM_SETLINK, TC_H_CLSACT, TC_H_MAJ_MASK, TCA_BPF_FD, TCA_BPF_FLAG_ACT_DIRECT,
+    TCA_BPF_FLAGS, TCA_BPF_ID, TCA_BPF_NAME, TCA_KIND, TCA_OPTIONS, TcMsg,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -101,7 +102,7 @@ pub(super) fn link_up(ifindex: u32) -> Vec<u8> {
 }
 
 fn link_body(family: u8, ifindex: u32) -> IfInfoMsg {
-    IfInfoMsg { ifi_family: family, ifi_index: ifindex.cast_signed(), ..IfInfoMsg::default() }
+    IfInfoMsg { ifi_family: family, ifi_index: ifindex as i32, ..IfInfoMsg::default() }
 }
 
 /// Ids of the XDP programs of an interface, 0 where there is none.
@@ -118,7 +119,7 @@ pub(super) struct XdpIds {
 /// Reads the XDP part of a reply about interface `ifindex`; `None` if the reply is about another.
 pub(super) fn parse_xdp(reply: &[u8], ifindex: u32) -> Option<XdpIds> {
     let (link, attrs) = IfInfoMsg::read_from_prefix(reply).ok()?;
-    if link.ifi_index.cast_unsigned() != ifindex {
+    if link.ifi_index as u32 != ifindex {
         return None;
     }
     let mut ids = XdpIds::default();
@@ -147,7 +148,7 @@ pub(super) fn clsact_del(ifindex: u32) -> Vec<u8> {
 
 fn clsact(kind: u16, flags: u16, ifindex: u32) -> Vec<u8> {
     let body = TcMsg {
-        tcm_ifindex: ifindex.cast_signed(),
+        tcm_ifindex: ifindex as i32,
         tcm_parent: TC_H_CLSACT,
         tcm_handle: TC_H_CLSACT & TC_H_MAJ_MASK,
         ..TcMsg::default()
@@ -172,7 +173,7 @@ pub(super) struct FilterAt {
 impl FilterAt {
     fn body(self) -> TcMsg {
         TcMsg {
-            tcm_ifindex: self.ifindex.cast_signed(),
+            tcm_ifindex: self.ifindex as i32,
             tcm_handle: self.handle,
             tcm_parent: self.parent,
             tcm_info: u32::from(self.priority) << 16 | u32::from(ETH_P_ALL.to_be()),
@@ -205,7 +206,7 @@ pub(super) fn filter_del(at: FilterAt) -> Vec<u8> {
 
 /// Removes all filters of a parent.
 pub(super) fn filter_flush(ifindex: u32, parent: u32) -> Vec<u8> {
-    let body = TcMsg { tcm_ifindex: ifindex.cast_signed(), tcm_parent: parent, ..TcMsg::default() };
+    let body = TcMsg { tcm_ifindex: ifindex as i32, tcm_parent: parent, ..TcMsg::default() };
     Request::new(RTM_DELTFILTER, NLM_F_ACK, &body).finish()
 }
 
@@ -218,7 +219,7 @@ pub(super) fn filter_get(at: FilterAt) -> Vec<u8> {
 
 /// Asks for all filters of a parent, of any kind, one a reply.
 pub(super) fn filter_dump(ifindex: u32, parent: u32) -> Vec<u8> {
-    let body = TcMsg { tcm_ifindex: ifindex.cast_signed(), tcm_parent: parent, ..TcMsg::default() };
+    let body = TcMsg { tcm_ifindex: ifindex as i32, tcm_parent: parent, ..TcMsg::default() };
     Request::new(RTM_GETTFILTER, NLM_F_DUMP, &body).finish()
 }
 
@@ -238,7 +239,7 @@ pub(super) struct FilterReply {
 pub(super) fn parse_filter(reply: &[u8]) -> Option<FilterReply> {
     let (body, attrs) = TcMsg::read_from_prefix(reply).ok()?;
     let at = FilterAt {
-        ifindex: body.tcm_ifindex.cast_unsigned(),
+        ifindex: body.tcm_ifindex as u32,
         parent: body.tcm_parent,
         handle: body.tcm_handle,
         priority: (body.tcm_info >> 16) as u16,

@@ -74,7 +74,13 @@ impl<'a> Order<'a> {
 }
 
 /// Links the program to a device's list of tcx or netkit programs; which one and which direction is the attach type.
-pub(super) fn attach_device(a: &Attach<'_>, method: &str, types: &[AttachType], ifindex: u32, order: Order<'_>) -> Result<Link> {
+pub(super) fn attach_device(
+    a: &Attach<'_>,
+    method: &str,
+    types: &[AttachType],
+    ifindex: u32,
+    order: Order<'_>,
+) -> Result<Link> {
     a.expect_type(method, &[ProgType::SCHED_CLS])?;
     if !types.contains(&a.attach_type) {
         let sections: Vec<_> = types.iter().map(ToString::to_string).collect();
@@ -92,7 +98,9 @@ pub(super) fn attach_device(a: &Attach<'_>, method: &str, types: &[AttachType], 
     let linked = a.link_to(Target::Ifindex(ifindex), flags.bits(), kind);
     linked.map_err(|e| {
         let error = match e.errno() {
-            Errno::EINVAL => e.with_hint("tcx needs Linux 6.6 and netkit 6.7; attach_tc works on every kernel"),
+            Errno::EINVAL => {
+                e.with_hint("tcx needs Linux 6.6 and netkit 6.7; attach_tc works on every kernel")
+            }
             _ => e,
         };
         error.at(Frame::Interface(format!("#{ifindex}")))

@@ -3,7 +3,9 @@
 //! An event is opened, the program is put on it by a BPF link (since Linux 5.15) or by an ioctl, and the event is
 //! enabled.
 
-use oxbpf_kernel::{Fact, Handle, Kernel, LinkCreate, LinkKind, LinkSource, PerfEventSpec, PerfRequest, Target};
+use oxbpf_kernel::{
+    Fact, Handle, Kernel, LinkCreate, LinkKind, LinkSource, PerfEventSpec, PerfRequest, Target,
+};
 use oxbpf_uapi::perf_event::{
     PERF_COUNT_HW_CPU_CYCLES, PERF_COUNT_SW_CPU_CLOCK, PERF_TYPE_HARDWARE, PERF_TYPE_SOFTWARE,
 };
@@ -95,7 +97,8 @@ impl PerfEventBuilder {
         self
     }
 
-    /// `PERF_SAMPLE_*` bits of what a sample records. A program that takes stacks with early samples needs the call chain.
+    /// `PERF_SAMPLE_*` bits of what a sample records. A program that takes stacks with early samples needs
+    /// the call chain.
     #[must_use]
     pub fn sample_type(mut self, bits: u64) -> Self {
         self.spec.sample_type = bits;
@@ -109,12 +112,17 @@ impl PerfEventBuilder {
     pub fn open(&self, kernel: &Kernel) -> Result<Vec<Handle>> {
         let pid = match self.pid {
             None => -1,
-            Some(pid) => i32::try_from(pid).map_err(|_| Error::invalid_input(format!("{pid} is no process id")))?,
+            Some(pid) => {
+                i32::try_from(pid).map_err(|_| Error::invalid_input(format!("{pid} is no process id")))?
+            }
         };
         let cpus = match (&self.cpus, self.pid) {
             (Some(cpus), _) => cpus.iter().map(|c| i32::try_from(*c).unwrap_or(i32::MAX)).collect(),
             (None, Some(_)) => vec![-1],
-            (None, None) => cpu_list(kernel, Fact::OnlineCpus)?.iter().map(|c| i32::try_from(*c).unwrap_or(i32::MAX)).collect(),
+            (None, None) => cpu_list(kernel, Fact::OnlineCpus)?
+                .iter()
+                .map(|c| i32::try_from(*c).unwrap_or(i32::MAX))
+                .collect(),
         };
         cpus.into_iter().map(|cpu| open(kernel, self.spec.clone(), pid, cpu)).collect()
     }
@@ -136,15 +144,17 @@ pub(super) fn attach_each(a: &Attach<'_>, event: &PerfEventBuilder, opts: PerfEv
 /// Opens one event.
 pub(super) fn open(kernel: &Kernel, spec: PerfEventSpec<'_>, pid: i32, cpu: i32) -> Result<Handle> {
     let kind = spec.kind;
-    kernel.perf_event(PerfRequest::Open { spec, pid, cpu, group: None }).and_then(|reply| reply.handle()).map_err(|e| {
-        let error = Error::kernel(e).at(Frame::Syscall("perf_event_open"));
-        match e {
-            Errno::ENOENT | Errno::EOPNOTSUPP if kind == PERF_TYPE_HARDWARE => {
-                error.with_hint("the machine has no such counter; PerfEventBuilder::cpu_clock() needs none")
+    kernel
+        .perf_event(PerfRequest::Open { spec, pid, cpu, group: None })
+        .and_then(|reply| reply.handle())
+        .map_err(|e| {
+            let error = Error::kernel(e).at(Frame::Syscall("perf_event_open"));
+            match e {
+                Errno::ENOENT | Errno::EOPNOTSUPP if kind == PERF_TYPE_HARDWARE => error
+                    .with_hint("the machine has no such counter; PerfEventBuilder::cpu_clock() needs none"),
+                _ => error,
             }
-            _ => error,
-        }
-    })
+        })
 }
 
 /// Puts the program on an event, which the link then owns.

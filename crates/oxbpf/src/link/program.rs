@@ -8,9 +8,9 @@ use oxbpf_uapi::flags::AttachFlags;
 
 use super::attach::Attach;
 use super::{
-    IterOpts, KprobeMultiOpts, KprobeOpts, KsyscallOpts, Link, NetfilterOpts, Order, PerfEventBuilder, PerfEventOpts,
-    Probes, RawTracepointOpts, TcHook, TcOpts, TraceOpts, TracepointOpts, UprobeMultiOpts, UprobeOpts, UprobeTarget,
-    XdpOpts, auto, kprobe, order, perf, tc, tracepoint, tracing, uprobe, xdp,
+    IterOpts, KprobeMultiOpts, KprobeOpts, KsyscallOpts, Link, NetfilterOpts, Order, PerfEventBuilder,
+    PerfEventOpts, Probes, RawTracepointOpts, TcHook, TcOpts, TraceOpts, TracepointOpts, UprobeMultiOpts,
+    UprobeOpts, UprobeTarget, XdpOpts, auto, kprobe, order, perf, tc, tracepoint, tracing, uprobe, xdp,
 };
 use crate::error::{At, Error, Frame, Result};
 use crate::program::Program;
@@ -40,8 +40,8 @@ impl Program<'_> {
 
     /// Attaches as the section name says.
     ///
-    /// A section that can't say what to attach to is an error (`EOPNOTSUPP`) whose hint names the method, and the option
-    /// of `oxbpf run`, that would.
+    /// A section that can't say what to attach to is an error (`EOPNOTSUPP`) whose hint names the method, and
+    /// the option of `oxbpf run`, that would.
     #[doc(alias = "bpf_program__attach")]
     pub fn attach(&self) -> Result<Link> {
         self.attaching(|a| auto::attach(a, self.spec()))
@@ -71,8 +71,8 @@ impl Program<'_> {
         self.attach_trace(TraceOpts::default())
     }
 
-    /// Puts the program over a function of another program: `target`'s function with that BTF id, or without a target the
-    /// one that it was loaded for. Linux 5.6, other targets 5.10.
+    /// Puts the program over a function of another program: `target`'s function with that BTF id, or without
+    /// a target the one that it was loaded for. Linux 5.6, other targets 5.10.
     #[doc(alias = "bpf_program__attach_freplace")]
     pub fn attach_freplace(&self, target: Option<(&ProgFd, TypeId)>) -> Result<Link> {
         self.attaching(|a| tracing::attach_freplace(a, target))
@@ -108,7 +108,8 @@ impl Program<'_> {
         self.attaching(|a| kprobe::attach_multi_at(a, probes, opts))
     }
 
-    /// Attaches to a function (`"malloc"`, `"malloc@GLIBC_2.2.5"`) or a file offset (`0x1234_u64`) of a program or library.
+    /// Attaches to a function (`"malloc"`, `"malloc@GLIBC_2.2.5"`) or a file offset (`0x1234_u64`) of a
+    /// program or library.
     ///
     /// A `binary` without `/` is searched for as [`resolve_path`](crate::syms::resolve_path) says.
     #[doc(alias = "bpf_program__attach_uprobe_opts")]
@@ -161,7 +162,8 @@ impl Program<'_> {
         self.attaching(|a| xdp::attach(a, ifindex, opts))
     }
 
-    /// Attaches to a network interface as a BPF filter over netlink, which every kernel has. Dropping the link removes the filter.
+    /// Attaches to a network interface as a BPF filter over netlink, which every kernel has. Dropping the
+    /// link removes the filter.
     ///
     /// [`Link::tc_filter`] tells the filter's handle and priority.
     #[doc(alias = "bpf_tc_attach")]
@@ -185,11 +187,13 @@ impl Program<'_> {
     /// Attaches to a control group (of version 2) by its directory, by a link. Linux 5.7.
     #[doc(alias = "bpf_program__attach_cgroup_opts")]
     pub fn attach_cgroup(&self, cgroup: impl AsRef<Path>, order: Order<'_>) -> Result<Link> {
-        self.attaching(|a| at_path(a, Opening::Cgroup(cgroup.as_ref()), |h| order::attach_cgroup(a, h, order)))
+        self.attaching(|a| {
+            at_path(a, Opening::Cgroup(cgroup.as_ref()), |h| order::attach_cgroup(a, h, order))
+        })
     }
 
-    /// Attaches to a control group without a link, as all kernels since 4.10 can. The attachment stays when the process ends without dropping the
-    /// link.
+    /// Attaches to a control group without a link, as all kernels since 4.10 can. The attachment stays when
+    /// the process ends without dropping the link.
     #[doc(alias = "bpf_prog_attach")]
     pub fn attach_cgroup_legacy(&self, cgroup: impl AsRef<Path>, flags: AttachFlags) -> Result<Link> {
         self.attaching(|a| {

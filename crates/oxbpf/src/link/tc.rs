@@ -53,8 +53,8 @@ pub struct TcOpts {
     pub priority: u16,
     /// Take the place of the program of the filter that is there.
     pub replace: bool,
-    /// Leave it to the caller to create the clsact qdisc ([`TcHook::create`]). Otherwise it is created where it is missing, and removed
-    /// with the link if it has no more filters then.
+    /// Leave it to the caller to create the clsact qdisc ([`TcHook::create`]). Otherwise it is created where
+    /// it is missing, and removed with the link if it has no more filters then.
     pub no_qdisc: bool,
 }
 
@@ -83,7 +83,9 @@ impl Undo {
         let frame = || Frame::Interface(format!("#{}", self.at.ifindex));
         request(kernel, &netlink::filter_del(self.at)).at(|| Frame::Step("remove TC filter:")).at(frame)?;
         if self.made_qdisc && !has_filters(kernel, self.at.ifindex).at(frame)? {
-            request(kernel, &netlink::clsact_del(self.at.ifindex)).at(|| Frame::Step("remove clsact:")).at(frame)?;
+            request(kernel, &netlink::clsact_del(self.at.ifindex))
+                .at(|| Frame::Step("remove clsact:"))
+                .at(frame)?;
         }
         Ok(())
     }
@@ -133,7 +135,9 @@ impl TcHook {
     #[doc(alias = "bpf_tc_hook_create")]
     pub fn create(&self, kernel: &Kernel) -> Result<bool> {
         if let TcPoint::Parent(_) = self.point {
-            return Err(Error::invalid_input("a qdisc other than clsact is not created here").at(self.frame()));
+            return Err(
+                Error::invalid_input("a qdisc other than clsact is not created here").at(self.frame())
+            );
         }
         match request(kernel, &netlink::clsact_add(self.ifindex)) {
             Ok(()) => Ok(true),
@@ -148,7 +152,9 @@ impl TcHook {
     /// The kernel's, `EINVAL` if there is none.
     #[doc(alias = "bpf_tc_hook_destroy")]
     pub fn destroy(&self, kernel: &Kernel) -> Result<()> {
-        request(kernel, &netlink::clsact_del(self.ifindex)).at(|| Frame::Step("remove clsact:")).at(|| self.frame())
+        request(kernel, &netlink::clsact_del(self.ifindex))
+            .at(|| Frame::Step("remove clsact:"))
+            .at(|| self.frame())
     }
 
     /// Removes the filters of this hook.
@@ -167,7 +173,8 @@ impl TcHook {
     pub fn query(&self, kernel: &Kernel, handle: u32, priority: u16) -> Result<TcFilter> {
         let mut found = None;
         let bytes = netlink::filter_get(self.at(handle, priority));
-        exchange(kernel, &bytes, &mut |reply| found = found.take().or(bpf_filter(reply))).at(|| self.frame())?;
+        exchange(kernel, &bytes, &mut |reply| found = found.take().or(bpf_filter(reply)))
+            .at(|| self.frame())?;
         found.ok_or_else(|| Error::not_found("the kernel said nothing about the filter").at(self.frame()))
     }
 
@@ -191,7 +198,9 @@ impl TcHook {
     #[doc(alias = "bpf_tc_detach")]
     pub fn detach(&self, kernel: &Kernel, handle: u32, priority: u16) -> Result<()> {
         if handle == 0 || priority == 0 {
-            return Err(Error::invalid_input("a filter is removed by its handle and its priority").at(self.frame()));
+            return Err(
+                Error::invalid_input("a filter is removed by its handle and its priority").at(self.frame())
+            );
         }
         request(kernel, &netlink::filter_del(self.at(handle, priority))).at(|| self.frame())
     }
@@ -232,7 +241,8 @@ fn add_filter(a: &Attach<'_>, hook: TcHook, opts: TcOpts) -> Result<FilterAt> {
     let prog_name = info.name.split(|b| *b == 0).next().unwrap_or_default();
     let name = format!("{}:[{}]", String::from_utf8_lossy(prog_name), info.id);
     let mut made = None;
-    let bytes = netlink::filter_add(hook.at(opts.handle, opts.priority), a.prog.number(), &name, opts.replace);
+    let bytes =
+        netlink::filter_add(hook.at(opts.handle, opts.priority), a.prog.number(), &name, opts.replace);
     exchange(a.kernel, &bytes, &mut |reply| made = made.or(netlink::parse_filter(reply).map(|f| f.at)))
         .map_err(Error::kernel)?;
     made.ok_or_else(|| Error::not_found("the kernel did not say which filter it made"))

@@ -4,9 +4,9 @@ use oxbpf_kernel::{Fact, PerfEventSpec, RawTracepointOpen};
 use oxbpf_uapi::perf_event::PERF_TYPE_TRACEPOINT;
 use oxbpf_uapi::{Cmd, Errno, ProgType};
 
+use super::Link;
 use super::attach::Attach;
 use super::perf::{self, PerfEventOpts, number_fact};
-use super::Link;
 use crate::error::{At, Error, Frame, Result};
 
 /// Options of `attach_tracepoint`.
@@ -27,7 +27,8 @@ pub struct RawTracepointOpts {
 
 pub(super) fn attach(a: &Attach<'_>, category: &str, name: &str, opts: TracepointOpts) -> Result<Link> {
     a.expect_type("attach_tracepoint", &[ProgType::TRACEPOINT])?;
-    attach_event(a, category, name, opts).map_err(|e| e.at(Frame::Target(format!("tracepoint `{category}/{name}`"))))
+    attach_event(a, category, name, opts)
+        .map_err(|e| e.at(Frame::Target(format!("tracepoint `{category}/{name}`"))))
 }
 
 fn attach_event(a: &Attach<'_>, category: &str, name: &str, opts: TracepointOpts) -> Result<Link> {

@@ -3,7 +3,9 @@
 use std::io;
 
 use oxbpf_btf::TypeId;
-use oxbpf_kernel::{Handle, Kernel, LinkCreate, LinkKind, LinkSource, MapFd, ProgFd, RawTracepointOpen, Target};
+use oxbpf_kernel::{
+    Handle, Kernel, LinkCreate, LinkKind, LinkSource, MapFd, ProgFd, RawTracepointOpen, Target,
+};
 use oxbpf_uapi::attr::{CgroupIter, MapIter, TaskIter};
 use oxbpf_uapi::{AttachType, Cmd, Errno, ProgType};
 use zerocopy::{Immutable, IntoBytes};
@@ -71,12 +73,14 @@ const ITER_LINK_INFO_LEN: usize = 16;
 
 impl IterTarget<'_> {
     fn to_bytes(self) -> Option<[u8; ITER_LINK_INFO_LEN]> {
-        let fd = |handle: &Handle| handle.number().cast_unsigned();
+        let fd = |handle: &Handle| handle.number() as u32;
         let task = TaskIter::default();
         Some(match self {
             Self::All => return None,
             Self::Map(map) => padded(&MapIter { map_fd: fd(map) }),
-            Self::Cgroup { cgroup, order } => padded(&CgroupIter { order, cgroup_fd: fd(cgroup), cgroup_id: 0 }),
+            Self::Cgroup { cgroup, order } => {
+                padded(&CgroupIter { order, cgroup_fd: fd(cgroup), cgroup_id: 0 })
+            }
             Self::Thread(tid) => padded(&TaskIter { tid, ..task }),
             Self::Process(pid) => padded(&TaskIter { pid, ..task }),
             Self::ProcessHandle(process) => padded(&TaskIter { pid_fd: fd(process), ..task }),
@@ -95,7 +99,8 @@ fn padded(member: &(impl IntoBytes + Immutable)) -> [u8; ITER_LINK_INFO_LEN] {
 /// Attaches where the program's BTF id says.
 pub(super) fn attach(a: &Attach<'_>, opts: TraceOpts) -> Result<Link> {
     a.expect_type("attach_trace", &[ProgType::TRACING, ProgType::LSM, ProgType::EXT])?;
-    let (source, kind) = (LinkSource::Prog(a.prog), LinkKind::Tracing { target_btf_id: 0, cookie: opts.cookie });
+    let (source, kind) =
+        (LinkSource::Prog(a.prog), LinkKind::Tracing { target_btf_id: 0, cookie: opts.cookie });
     let req = LinkCreate { source, target: Target::None, attach_type: a.attach_type, flags: 0, kind };
     match a.link_create(req) {
         Ok(fd) => Ok(Link::bpf(a.kernel, fd)),
@@ -172,7 +177,8 @@ impl io::Read for IterReader {
         loop {
             match self.kernel.read(&self.handle, out) {
                 Ok(len) => return Ok(len),
-                // The kernel gives up after a million elements in which the program wrote nothing, and goes on when asked again.
+                // The kernel gives up after a million elements in which the program wrote nothing, and goes
+                // on when asked again.
                 Err(Errno::EAGAIN) if !out.is_empty() => {}
                 Err(e) => return Err(io::Error::from_raw_os_error(e.0)),
             }

@@ -80,7 +80,12 @@ pub struct UprobeMultiOpts<'a> {
     pub cookies: &'a [u64],
 }
 
-pub(super) fn attach(a: &Attach<'_>, binary: &Path, target: UprobeTarget<'_>, opts: UprobeOpts) -> Result<Link> {
+pub(super) fn attach(
+    a: &Attach<'_>,
+    binary: &Path,
+    target: UprobeTarget<'_>,
+    opts: UprobeOpts,
+) -> Result<Link> {
     a.expect_type("attach_uprobe", &[ProgType::KPROBE])?;
     let name = if opts.is_return { "uretprobe" } else { "uprobe" };
     let frame = |path: &Path| Frame::Target(format!("{name} `{}:{target}`", path.display()));
@@ -93,7 +98,8 @@ fn attach_in(a: &Attach<'_>, path: &Path, target: UprobeTarget<'_>, opts: Uprobe
         UprobeTarget::Function(name) => syms::function_offset(a.kernel, path, name)?,
         UprobeTarget::FileOffset(offset) => offset,
     };
-    let offset = start.checked_add(opts.offset).ok_or_else(|| Error::invalid_input("the offset is too large"))?;
+    let offset =
+        start.checked_add(opts.offset).ok_or_else(|| Error::invalid_input("the offset is too large"))?;
     if opts.ref_ctr_offset >> (64 - UPROBE_REF_CTR_OFFSET_SHIFT) != 0 {
         return Err(Error::invalid_input("the counter's offset takes more than 32 bits"));
     }
@@ -106,16 +112,25 @@ fn attach_in(a: &Attach<'_>, path: &Path, target: UprobeTarget<'_>, opts: Uprobe
     };
     let pid = match opts.pid {
         None => -1,
-        Some(pid) => i32::try_from(pid).map_err(|_| Error::invalid_input(format!("{pid} is no process id")))?,
+        Some(pid) => {
+            i32::try_from(pid).map_err(|_| Error::invalid_input(format!("{pid} is no process id")))?
+        }
     };
     let UprobeOpts { is_return, cookie, mode, .. } = opts;
     kprobe::attach_probe(a, "uprobe", spec, KprobeOpts { is_return, offset: 0, cookie, mode }, pid)
 }
 
 /// Attaches to all functions of a file whose name matches a pattern.
-pub(super) fn attach_multi(a: &Attach<'_>, binary: &Path, pattern: &str, opts: UprobeMultiOpts<'_>) -> Result<Link> {
+pub(super) fn attach_multi(
+    a: &Attach<'_>,
+    binary: &Path,
+    pattern: &str,
+    opts: UprobeMultiOpts<'_>,
+) -> Result<Link> {
     if !opts.cookies.is_empty() || !opts.ref_ctr_offsets.is_empty() {
-        return Err(Error::invalid_input("a pattern takes no cookies or counters: which function would get which?"));
+        return Err(Error::invalid_input(
+            "a pattern takes no cookies or counters: which function would get which?",
+        ));
     }
     let frame = |path: &Path| Frame::Target(format!("functions `{}:{pattern}`", path.display()));
     let path = full_path(a.kernel, binary).map_err(|e| e.at(frame(binary)))?;
@@ -133,15 +148,21 @@ pub(super) fn attach_multi_at(
     let frame = |path: &Path| Frame::Target(format!("{} places of `{}`", targets.len(), path.display()));
     let path = full_path(a.kernel, binary).map_err(|e| e.at(frame(binary)))?;
     let attach = || {
-        let names: Vec<&str> = targets.iter().filter_map(|t| match t {
-            UprobeTarget::Function(name) => Some(*name),
-            UprobeTarget::FileOffset(_) => None,
-        }).collect();
+        let names: Vec<&str> = targets
+            .iter()
+            .filter_map(|t| match t {
+                UprobeTarget::Function(name) => Some(*name),
+                UprobeTarget::FileOffset(_) => None,
+            })
+            .collect();
         let mut found = syms::function_offsets(a.kernel, &path, &names)?.into_iter();
-        let offsets: Vec<u64> = targets.iter().filter_map(|t| match t {
-            UprobeTarget::Function(_) => found.next(),
-            UprobeTarget::FileOffset(offset) => Some(*offset),
-        }).collect();
+        let offsets: Vec<u64> = targets
+            .iter()
+            .filter_map(|t| match t {
+                UprobeTarget::Function(_) => found.next(),
+                UprobeTarget::FileOffset(offset) => Some(*offset),
+            })
+            .collect();
         create_multi(a, &path, &offsets, opts)
     };
     attach().map_err(|e| e.at(frame(&path)))
@@ -180,7 +201,8 @@ fn create_multi(a: &Attach<'_>, path: &Path, offsets: &[u64], opts: UprobeMultiO
         },
         path_fd: None,
     };
-    a.link_as(attach_type, Target::None, 0, kind).map_err(|e| kprobe::unsupported_if_refused(e, feature, since))
+    a.link_as(attach_type, Target::None, 0, kind)
+        .map_err(|e| kprobe::unsupported_if_refused(e, feature, since))
 }
 
 fn full_path(kernel: &Kernel, binary: &Path) -> Result<PathBuf> {

@@ -1,7 +1,7 @@
 //! XDP programs on network interfaces.
 //!
-//! Since Linux 5.9 an attachment is a link; before, and where it is asked for, it is a setting of the interface made over netlink that
-//! stays until somebody takes it back.
+//! Since Linux 5.9 an attachment is a link; before, and where it is asked for, it is a setting of the
+//! interface made over netlink that stays until somebody takes it back.
 
 use oxbpf_kernel::{Kernel, LinkKind, NlMessage, ProgFd, Target};
 use oxbpf_uapi::flags::XdpFlags;
@@ -101,12 +101,14 @@ fn attach_interface(a: &Attach<'_>, ifindex: u32, opts: XdpOpts<'_>) -> Result<L
         return Err(Error::invalid_input("there is no network interface 0"));
     }
     if matches!(a.attach_type, AttachType::XDP_DEVMAP | AttachType::XDP_CPUMAP) {
-        let message = format!("a program for {} goes into the map's entries, not on an interface", a.attach_type);
+        let message =
+            format!("a program for {} goes into the map's entries, not on an interface", a.attach_type);
         return Err(Error::invalid_input(message));
     }
     let wants_netlink = opts.netlink || opts.old_prog.is_some() || opts.no_replace;
     if !wants_netlink {
-        match a.link_as(AttachType::XDP, Target::Ifindex(ifindex), opts.mode.flags().bits(), LinkKind::Plain) {
+        match a.link_as(AttachType::XDP, Target::Ifindex(ifindex), opts.mode.flags().bits(), LinkKind::Plain)
+        {
             // The answer of kernels before 5.9, which have no XDP links, and of later ones for an interface that does
             // not exist; netlink tells them apart.
             Err(e) if e.errno() == Errno::EINVAL => {}
@@ -117,11 +119,18 @@ fn attach_interface(a: &Attach<'_>, ifindex: u32, opts: XdpOpts<'_>) -> Result<L
     if opts.no_replace {
         flags |= XdpFlags::UPDATE_IF_NOEXIST;
     }
-    set(a.kernel, ifindex, a.prog.number(), flags, opts.old_prog.map(|p| p.number())).at(|| Frame::Step("set XDP program:"))?;
+    set(a.kernel, ifindex, a.prog.number(), flags, opts.old_prog.map(|p| p.number()))
+        .at(|| Frame::Step("set XDP program:"))?;
     Ok(Link::new(a.kernel, Held::Xdp(Undo { ifindex, mode: opts.mode, prog: a.prog.clone() })))
 }
 
-fn set(kernel: &Kernel, ifindex: u32, prog_fd: i32, flags: XdpFlags, old_fd: Option<i32>) -> Result<(), Errno> {
+fn set(
+    kernel: &Kernel,
+    ifindex: u32,
+    prog_fd: i32,
+    flags: XdpFlags,
+    old_fd: Option<i32>,
+) -> Result<(), Errno> {
     let bytes = netlink::xdp_set(ifindex, prog_fd, flags, old_fd);
     kernel.netlink(&NlMessage { protocol: NETLINK_ROUTE, bytes: &bytes }, &mut |_| {})
 }

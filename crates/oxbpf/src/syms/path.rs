@@ -17,9 +17,9 @@ const PROGRAM_DIRS: [&str; 2] = ["/usr/bin", "/usr/sbin"];
 
 /// The path of `file`: itself if it has a `/`, else where it is found.
 ///
-/// A name that ends in `.so` or has `.so.` in it is a library, searched for in `LD_LIBRARY_PATH`, `/usr/lib64`,
-/// `/usr/lib`, the directory of this machine's libraries on Debian (`/lib/x86_64-linux-gnu`), `/lib64` and `/lib`. Any
-/// other is a program, searched for in `PATH`, `/usr/bin` and `/usr/sbin`.
+/// A name that ends in `.so` or has `.so.` in it is a library, searched for in `LD_LIBRARY_PATH`,
+/// `/usr/lib64`, `/usr/lib`, the directory of this machine's libraries on Debian (`/lib/x86_64-linux-gnu`),
+/// `/lib64` and `/lib`. Any other is a program, searched for in `PATH`, `/usr/bin` and `/usr/sbin`.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) if no directory has it.

@@ -16,7 +16,8 @@ const RAW_TRACEPOINT: LoadAs =
 
 fn raw_tracepoint(kernel: &Kernel) -> (Probe, Link) {
     let probe = Probe::of_this_thread(kernel, RAW_TRACEPOINT).expect("loads");
-    let link = tracepoint::attach_raw(&probe.attach(), "sys_enter", RawTracepointOpts::default()).expect("attaches");
+    let link =
+        tracepoint::attach_raw(&probe.attach(), "sys_enter", RawTracepointOpts::default()).expect("attaches");
     (probe, link)
 }
 

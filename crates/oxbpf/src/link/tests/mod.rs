@@ -15,8 +15,8 @@ use std::sync::Arc;
 use oxbpf_btf::{Btf, TypeId};
 use oxbpf_kernel::{Fact, Kernel, LogBuf, MapCreate, MapFd, ProgFd, ProgLoad};
 use oxbpf_uapi::insn::{
-    BPF_ADD, BPF_ALU64, BPF_ATOMIC, BPF_CALL, BPF_DW, BPF_EXIT, BPF_JEQ, BPF_JMP, BPF_JMP32, BPF_JNE, BPF_K, BPF_LDX,
-    BPF_MEM, BPF_MOV, BPF_PSEUDO_MAP_FD, BPF_ST, BPF_STX, BPF_X, LD_IMM64,
+    BPF_ADD, BPF_ALU64, BPF_ATOMIC, BPF_CALL, BPF_DW, BPF_EXIT, BPF_JEQ, BPF_JMP, BPF_JMP32, BPF_JNE, BPF_K,
+    BPF_LDX, BPF_MEM, BPF_MOV, BPF_PSEUDO_MAP_FD, BPF_ST, BPF_STX, BPF_X, LD_IMM64,
 };
 use oxbpf_uapi::{AttachType, BtfKind, Errno, HelperId, Insn, MapType, ProgType};
 
@@ -41,7 +41,12 @@ pub(crate) fn kernel() -> Option<Kernel> {
         ..MapCreate::default()
     };
     let insns = [mov(0, 0), EXIT];
-    let tracing = ProgLoad { prog_type: ProgType::RAW_TRACEPOINT, insns: &insns, license: "GPL", ..ProgLoad::default() };
+    let tracing = ProgLoad {
+        prog_type: ProgType::RAW_TRACEPOINT,
+        insns: &insns,
+        license: "GPL",
+        ..ProgLoad::default()
+    };
     match kernel.map_create(array).and_then(|_| kernel.prog_load(tracing).0) {
         Ok(_) => Some(kernel),
         Err(e) => {

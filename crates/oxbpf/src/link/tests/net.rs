@@ -11,7 +11,8 @@ use oxbpf_uapi::netlink::NETLINK_ROUTE;
 use super::*;
 use crate::error::ErrorKind;
 use crate::link::{
-    Link, Neighbour, Order, Position, TcHook, TcOpts, XdpMode, XdpOpts, netlink, order, query_xdp, tc, xdp,
+    Link, Neighbour, Order, Position, TcHook, TcOpts, XdpMode, XdpOpts, XdpState, netlink, order, perf,
+    query_xdp, tc, xdp,
 };
 
 const LOOPBACK: u32 = 1;
@@ -31,7 +32,9 @@ fn in_own_namespace(name: &str, body: impl FnOnce(&Kernel)) {
     let Some(kernel) = kernel() else { return };
     if std::env::var_os("OXBPF_TEST_NAMESPACE").is_some() {
         let up = netlink::link_up(LOOPBACK);
-        kernel.netlink(&NlMessage { protocol: NETLINK_ROUTE, bytes: &up }, &mut |_| {}).expect("loopback goes up");
+        kernel
+            .netlink(&NlMessage { protocol: NETLINK_ROUTE, bytes: &up }, &mut |_| {})
+            .expect("loopback goes up");
         return body(&kernel);
     }
     let program = std::env::current_exe().expect("a path");
@@ -81,7 +84,11 @@ fn xdp_link_sees_packets_and_drops_them() {
         assert_eq!(info.kind, LinkType::XDP);
         let state = query_xdp(kernel, LOOPBACK).expect("state");
         assert_eq!(state.prog_id, info.prog_id);
-        assert_eq!((state.skb_prog_id, state.attach_mode), (info.prog_id, 2), "loopback has only the generic mode");
+        assert_eq!(
+            (state.skb_prog_id, state.attach_mode),
+            (info.prog_id, 2),
+            "loopback has only the generic mode"
+        );
         check_counts(&pass, link);
         assert_eq!(query_xdp(kernel, LOOPBACK).expect("state").prog_id, 0);
 
@@ -89,7 +96,8 @@ fn xdp_link_sees_packets_and_drops_them() {
         let skb = XdpOpts { mode: XdpMode::Skb, ..XdpOpts::default() };
         let link = xdp::attach(&drop_all.attach(), LOOPBACK, skb).expect("attaches");
         assert!(!packet_arrives());
-        let other = xdp::attach(&pass.attach(), LOOPBACK, XdpOpts::default()).expect_err("the place is taken");
+        let other =
+            xdp::attach(&pass.attach(), LOOPBACK, XdpOpts::default()).expect_err("the place is taken");
         assert_eq!(other.kind(), ErrorKind::Busy);
         // Another program takes the place in the link.
         link.update_program(pass.attach().prog, Some(drop_all.attach().prog)).expect("updates");
@@ -225,6 +233,82 @@ fn tcx_programs_run_in_the_order_that_was_asked_for() {
 }
 
 #[test]
+fn xdp_runs_in_the_driver_of_a_veth_pair() {
+    in_own_namespace("xdp_runs_in_the_driver_of_a_veth_pair", |kernel| {
+        let made =
+            Command::new("ip").args(["link", "add", "v0", "type", "veth", "peer", "name", "v1"]).status();
+        if !made.is_ok_and(|status| status.success()) {
+            return skip("no ip(8), or no veth devices");
+        }
+        let index = perf::number_fact(kernel, Fact::InterfaceIndex("v0")).expect("a number") as u32;
+        let probe = Probe::counting(kernel, XDP, XDP_PASS).expect("loads");
+        for netlink in [false, true] {
+            let driver = XdpOpts { mode: XdpMode::Drv, netlink, ..XdpOpts::default() };
+            let link = xdp::attach(&probe.attach(), index, driver).expect("attaches");
+            let state = query_xdp(kernel, index).expect("state");
+            assert_eq!((state.attach_mode, state.drv_prog_id), (1, state.prog_id));
+            link.detach().expect("detaches");
+            assert_eq!(query_xdp(kernel, index).expect("state"), XdpState::default());
+        }
+    });
+}
+
+#[test]
+fn sk_lookup_program_sees_packets_of_its_namespace() {
+    in_own_namespace("sk_lookup_program_sees_packets_of_its_namespace", |kernel| {
+        let load_as = LoadAs {
+            prog_type: ProgType::SK_LOOKUP,
+            attach_type: AttachType::SK_LOOKUP,
+            ..LoadAs::default()
+        };
+        // SK_PASS.
+        let probe = Probe::counting(kernel, load_as, 1).expect("loads");
+        let file = std::path::Path::new("/proc/self/ns/net");
+        let netns = kernel.open(oxbpf_kernel::Opening::Netns(file)).expect("opens");
+        let link = order::attach_netns(&probe.attach(), &netns).expect("attaches");
+        assert_eq!(link.info().expect("a BPF link").kind, LinkType::NETNS);
+        check_counts(&probe, link);
+    });
+}
+
+#[test]
+fn sk_msg_program_runs_for_sockets_of_its_map() {
+    use std::io::{Read, Write};
+    use std::os::fd::AsRawFd;
+
+    let Some(kernel) = kernel() else { return };
+    let load_as =
+        LoadAs { prog_type: ProgType::SK_MSG, attach_type: AttachType::SK_MSG_VERDICT, ..LoadAs::default() };
+    // SK_PASS.
+    let probe = Probe::counting(&kernel, load_as, 1).expect("loads");
+    let sockets = kernel.map_create(MapCreate {
+        map_type: MapType::SOCKMAP,
+        key_size: 4,
+        value_size: 4,
+        max_entries: 1,
+        ..MapCreate::default()
+    });
+    let sockets = sockets.expect("a sockmap");
+    let link = order::attach_sockmap(&probe.attach(), &sockets).expect("attaches");
+    // Sends through a new socket that is in the map, and says how often the program ran.
+    let send = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
+        let address = listener.local_addr().expect("an address");
+        let mut client = std::net::TcpStream::connect(address).expect("connects");
+        let (mut server, _) = listener.accept().expect("accepts");
+        let fd = client.as_raw_fd().to_ne_bytes();
+        kernel.map_update_elem(&sockets, &[0; 4], &fd, 0).expect("the socket goes into the map");
+        let before = probe.count();
+        client.write_all(b"hello").expect("writes");
+        server.read_exact(&mut [0; 5]).expect("reads");
+        probe.count() - before
+    };
+    assert_eq!(send(), 1);
+    link.detach().expect("detaches");
+    assert_eq!(send(), 0);
+}
+
+#[test]
 fn netfilter_program_sees_packets() {
     in_own_namespace("netfilter_program_sees_packets", |kernel| {
         let load_as = LoadAs {
@@ -233,7 +317,9 @@ fn netfilter_program_sees_packets() {
             ..LoadAs::default()
         };
         // NF_ACCEPT.
-        let Ok(probe) = Probe::counting(kernel, load_as, 1) else { return skip("no netfilter programs (Linux 6.4)") };
+        let Ok(probe) = Probe::counting(kernel, load_as, 1) else {
+            return skip("no netfilter programs (Linux 6.4)");
+        };
         // NFPROTO_IPV4, NF_INET_LOCAL_IN.
         let opts = crate::link::NetfilterOpts { pf: 2, hooknum: 1, priority: -128, defragment: false };
         match crate::link::tracing::attach_netfilter(&probe.attach(), opts) {

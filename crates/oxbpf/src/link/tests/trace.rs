@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::error::ErrorKind;
 use crate::link::{
-    IterOpts, IterTarget, KprobeMultiOpts, KprobeOpts, KsyscallOpts, Link, PerfEventBuilder, PerfEventOpts, ProbeMode,
-    Probes, RawTracepointOpts, TraceOpts, TracepointOpts, kprobe, perf, tracepoint, tracing,
+    IterOpts, IterTarget, KprobeMultiOpts, KprobeOpts, KsyscallOpts, Link, PerfEventBuilder, PerfEventOpts,
+    ProbeMode, Probes, RawTracepointOpts, TraceOpts, TracepointOpts, kprobe, perf, tracepoint, tracing,
 };
 
 const TRACEPOINT: LoadAs =
     LoadAs { prog_type: ProgType::TRACEPOINT, attach_type: AttachType(0), attach_btf_id: 0, flags: 0 };
-const KPROBE: LoadAs = LoadAs { prog_type: ProgType::KPROBE, attach_type: AttachType(0), attach_btf_id: 0, flags: 0 };
+const KPROBE: LoadAs =
+    LoadAs { prog_type: ProgType::KPROBE, attach_type: AttachType(0), attach_btf_id: 0, flags: 0 };
 
 /// The event is seen while the link lives, and not after.
 #[track_caller]
@@ -30,7 +31,8 @@ fn check_lifetime(probe: &Probe, link: Link, trigger: impl Fn()) {
 fn tracepoint_runs_the_program_until_the_link_is_dropped() {
     let Some(kernel) = kernel() else { return };
     let probe = Probe::of_this_thread(&kernel, TRACEPOINT).expect("loads");
-    let link = tracepoint::attach(&probe.attach(), "syscalls", "sys_enter_getppid", TracepointOpts::default());
+    let link =
+        tracepoint::attach(&probe.attach(), "syscalls", "sys_enter_getppid", TracepointOpts::default());
     check_lifetime(&probe, link.expect("attaches"), call_getppid);
 }
 
@@ -38,7 +40,8 @@ fn tracepoint_runs_the_program_until_the_link_is_dropped() {
 fn tracepoint_runs_the_program_without_a_bpf_link() {
     let Some(kernel) = kernel() else { return };
     let probe = Probe::of_this_thread(&kernel, TRACEPOINT).expect("loads");
-    let id = perf::number_fact(&kernel, Fact::TracepointId { category: "syscalls", name: "sys_enter_getppid" });
+    let id =
+        perf::number_fact(&kernel, Fact::TracepointId { category: "syscalls", name: "sys_enter_getppid" });
     let spec = oxbpf_kernel::PerfEventSpec { kind: 2, config: id.expect("an id"), ..Default::default() };
     let event = perf::open(&kernel, spec, -1, 0).expect("opens");
     let opts = PerfEventOpts { force_ioctl_attach: true, ..PerfEventOpts::default() };
@@ -81,7 +84,8 @@ fn raw_tracepoint_runs_the_program_until_the_link_is_dropped() {
 fn missing_tracepoints_are_named_in_the_error() {
     let Some(kernel) = kernel() else { return };
     let probe = Probe::of_this_thread(&kernel, TRACEPOINT).expect("loads");
-    let error = tracepoint::attach(&probe.attach(), "syscalls", "sys_enter_nothing", TracepointOpts::default());
+    let error =
+        tracepoint::attach(&probe.attach(), "syscalls", "sys_enter_nothing", TracepointOpts::default());
     let error = error.expect_err("no such tracepoint");
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(error.to_string(), "tracepoint `syscalls/sys_enter_nothing`: there is no such tracepoint");
@@ -194,11 +198,13 @@ fn kprobe_on_a_missing_function_is_named_in_the_error() {
         return;
     }
     let probe = Probe::of_this_thread(&kernel, KPROBE).expect("loads");
-    let error = kprobe::attach(&probe.attach(), "no_such_function", KprobeOpts::default()).expect_err("missing");
+    let error =
+        kprobe::attach(&probe.attach(), "no_such_function", KprobeOpts::default()).expect_err("missing");
     assert!(error.to_string().starts_with("kprobe `no_such_function`: perf_event_open: "), "{error}");
     assert!(error.hint().contains("kallsyms"), "{}", error.hint());
     let bad = KprobeOpts { is_return: true, offset: 4, ..KprobeOpts::default() };
-    let error = kprobe::attach(&probe.attach(), &getppid_function(), bad).expect_err("a return has no offset");
+    let error =
+        kprobe::attach(&probe.attach(), &getppid_function(), bad).expect_err("a return has no offset");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
@@ -279,7 +285,9 @@ fn cpu_clock_samples_run_the_program() {
 #[test]
 fn iterator_writes_for_each_task_and_for_one() {
     let Some(kernel) = kernel() else { return };
-    let Some(id) = vmlinux_id(&kernel, "bpf_iter_task", BtfKind::FUNC) else { return skip("no task iterator") };
+    let Some(id) = vmlinux_id(&kernel, "bpf_iter_task", BtfKind::FUNC) else {
+        return skip("no task iterator");
+    };
     let load_as = LoadAs {
         prog_type: ProgType::TRACING,
         attach_type: AttachType::TRACE_ITER,
@@ -320,7 +328,7 @@ fn iterator_writes_for_each_task_and_for_one() {
     if perf::number_fact(&kernel, Fact::KernelVersion).expect("a number") < 0x6_01_00 {
         return skip("iterators over one thread need Linux 6.1");
     }
-    let target = IterTarget::Thread(thread_id().cast_unsigned());
+    let target = IterTarget::Thread(thread_id() as u32);
     let link = tracing::attach_iter(&probe.attach(), IterOpts { target }).expect("attaches");
     let mut one = String::new();
     link.iter().expect("a run").read_to_string(&mut one).expect("reads");
@@ -332,6 +340,7 @@ fn links_of_other_kinds_are_no_iterators() {
     let Some(kernel) = kernel() else { return };
     let load_as = LoadAs { prog_type: ProgType::RAW_TRACEPOINT, ..LoadAs::default() };
     let probe = Probe::of_this_thread(&kernel, load_as).expect("loads");
-    let link = tracepoint::attach_raw(&probe.attach(), "sys_enter", RawTracepointOpts::default()).expect("attaches");
+    let link =
+        tracepoint::attach_raw(&probe.attach(), "sys_enter", RawTracepointOpts::default()).expect("attaches");
     assert_eq!(link.iter().map_err(|e| e.errno()).err(), Some(Errno::EINVAL));
 }
