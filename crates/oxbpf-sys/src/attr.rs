@@ -238,7 +238,7 @@ fn fd(handle: &Handle) -> u32 {
     handle.fd().map_or(u32::MAX, |_| handle.number() as u32)
 }
 
-fn fd_or_0<'a>(handle: Option<&'a impl std::ops::Deref<Target = Handle>>) -> u32 {
+fn fd_or_0(handle: Option<&impl std::ops::Deref<Target = Handle>>) -> u32 {
     handle.map_or(0, |h| fd(h))
 }
 

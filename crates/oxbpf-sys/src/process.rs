@@ -73,6 +73,7 @@ impl Signals {
     ///
     /// # Errors
     /// As read(2).
+    #[allow(clippy::should_implement_trait, reason = "an iterator would end at the first pause")]
     pub fn next(&mut self) -> io::Result<Option<Signal>> {
         let mut info = [0_u8; syscall::SIGNAL_INFO_LEN];
         loop {

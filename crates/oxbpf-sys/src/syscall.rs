@@ -379,6 +379,8 @@ pub(crate) fn trace(request: Trace, tid: u32, number: usize) -> Result<(), Errno
 pub(crate) fn trace_event_number(tid: u32) -> Result<u64, Errno> {
     let mut number: libc::c_ulong = 0;
     ptrace(libc::PTRACE_GETEVENTMSG as PtraceRequest, tid, 0, (&raw mut number).expose_provenance())?;
+    // 32 bits on some machines.
+    #[allow(clippy::useless_conversion)]
     Ok(u64::from(number))
 }
 

@@ -20,10 +20,16 @@ fn kernel(test: &str) -> Option<Kernel> {
     match oxbpf_sys::why_not_bpf() {
         None => Some(oxbpf_sys::kernel()),
         Some(reason) => {
-            eprintln!("skipped {test}: {reason}");
+            skipped(test, reason);
             None
         }
     }
+}
+
+/// Says why a test does nothing.
+#[allow(clippy::print_stderr, reason = "a skipped test says so where people look")]
+fn skipped(test: &str, reason: impl std::fmt::Display) {
+    eprintln!("skipped {test}: {reason}");
 }
 
 macro_rules! kernel_or_skip {
@@ -300,7 +306,7 @@ fn btf_that_is_loaded_comes_back_by_its_id() {
 fn a_pinned_map_is_the_same_map() {
     let kernel = kernel_or_skip!("a_pinned_map_is_the_same_map");
     let Some(bpffs) = oxbpf_sys::mounts::bpffs() else {
-        eprintln!("skipped a_pinned_map_is_the_same_map: no BPF file system at /sys/fs/bpf");
+        skipped("a_pinned_map_is_the_same_map", "no BPF file system at /sys/fs/bpf");
         return;
     };
     let path: PathBuf = bpffs.join(format!("oxbpf-live-{}", std::process::id()));
@@ -356,8 +362,9 @@ fn what_a_program_writes_arrives_through_the_ring_and_wraps() {
     let link = match kernel.raw_tracepoint_open(req) {
         Ok(link) => link,
         Err(e) => {
-            eprintln!(
-                "skipped what_a_program_writes_arrives_through_the_ring_and_wraps: raw tracepoint: {e}"
+            skipped(
+                "what_a_program_writes_arrives_through_the_ring_and_wraps",
+                format!("raw tracepoint: {e}"),
             );
             return;
         }
@@ -445,7 +452,7 @@ fn programs_on_an_event_are_told_by_their_ids() {
     let kernel = kernel_or_skip!("programs_on_an_event_are_told_by_their_ids");
     let what = Fact::TracepointId { category: "sched", name: "sched_switch" };
     let Ok(id) = kernel.fact(what) else {
-        eprintln!("skipped programs_on_an_event_are_told_by_their_ids: no tracefs");
+        skipped("programs_on_an_event_are_told_by_their_ids", "no tracefs");
         return;
     };
     let id: u64 = std::str::from_utf8(&id).expect("text").parse().expect("number");
@@ -469,7 +476,7 @@ fn programs_on_an_event_are_told_by_their_ids() {
 fn iterators_are_read_to_their_end() {
     let kernel = kernel_or_skip!("iterators_are_read_to_their_end");
     let Ok(btf) = kernel.fact(Fact::VmlinuxBtf) else {
-        eprintln!("skipped iterators_are_read_to_their_end: the kernel has no BTF");
+        skipped("iterators_are_read_to_their_end", "the kernel has no BTF");
         return;
     };
     assert_eq!(btf[..2], 0xeb9f_u16.to_ne_bytes());
@@ -478,13 +485,13 @@ fn iterators_are_read_to_their_end() {
         .args(["btf", "dump", "file", "/sys/kernel/btf/vmlinux"])
         .output();
     let Ok(text) = text else {
-        eprintln!("skipped iterators_are_read_to_their_end: no bpftool to find a type id");
+        skipped("iterators_are_read_to_their_end", "no bpftool to find a type id");
         return;
     };
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     let line = text.lines().find(|l| l.contains("FUNC 'bpf_iter_bpf_map'"));
     let Some(id) = line.and_then(|l| l.strip_prefix('[')?.split(']').next()?.parse().ok()) else {
-        eprintln!("skipped iterators_are_read_to_their_end: no map iterator in the kernel");
+        skipped("iterators_are_read_to_their_end", "no map iterator in the kernel");
         return;
     };
     let insns = [mov(0, 0), EXIT];
@@ -521,12 +528,12 @@ fn programs_of_a_cgroup_are_listed() {
     let mounts = std::fs::read_to_string("/proc/self/mounts").expect("mounts");
     let mut fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     let Some(mount) = fields.find(|fields| fields.get(2) == Some(&"cgroup2")) else {
-        eprintln!("skipped programs_of_a_cgroup_are_listed: no cgroup2 file system");
+        skipped("programs_of_a_cgroup_are_listed", "no cgroup2 file system");
         return;
     };
     let dir = Path::new(mount[1]).join(format!("oxbpf-live-{}", std::process::id()));
     if let Err(e) = std::fs::create_dir(&dir) {
-        eprintln!("skipped programs_of_a_cgroup_are_listed: {}: {e}", dir.display());
+        skipped("programs_of_a_cgroup_are_listed", format!("{}: {e}", dir.display()));
         return;
     }
     let attached = kernel.open(Opening::Cgroup(&dir)).and_then(|cgroup| {
@@ -558,7 +565,7 @@ fn programs_of_a_cgroup_are_listed() {
     std::fs::remove_dir(&dir).expect("remove");
     match attached {
         Ok((count, id)) => assert!(count == 1 && id != 0),
-        Err(e) => eprintln!("skipped programs_of_a_cgroup_are_listed: {e}"),
+        Err(e) => skipped("programs_of_a_cgroup_are_listed", e),
     }
 }
 
@@ -602,7 +609,7 @@ fn xdp_is_attached_by_netlink_to_an_interface_of_a_new_namespace() {
     // The namespace is this thread's, which ends with the test.
     #[allow(deprecated, reason = "only unsharing the descriptor table needs care")]
     if let Err(e) = rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNET) {
-        eprintln!("skipped xdp_is_attached_by_netlink_to_an_interface_of_a_new_namespace: unshare: {e}");
+        skipped("xdp_is_attached_by_netlink_to_an_interface_of_a_new_namespace", format!("unshare: {e}"));
         return;
     }
     const ROUTE: u32 = 0;
@@ -622,7 +629,7 @@ fn xdp_is_attached_by_netlink_to_an_interface_of_a_new_namespace() {
     let attrs = [attr(3, b"ox0\0"), attr(18, &info)].concat();
     let message = link_message(newlink, request | create | excl, 0, &attrs);
     if let Err(e) = send(&message, &mut |_| ()) {
-        eprintln!("skipped xdp_is_attached_by_netlink_to_an_interface_of_a_new_namespace: veth: {e}");
+        skipped("xdp_is_attached_by_netlink_to_an_interface_of_a_new_namespace", format!("veth: {e}"));
         return;
     }
     assert_eq!(send(&message, &mut |_| ()), Err(Errno::EEXIST), "a refusal is the answer");

@@ -10,10 +10,12 @@ use oxbpf_uapi::{AttachType, Field, Insn, ProgType};
 
 use super::*;
 
+type Answer = dyn FnMut(&mut [u8]) -> Result<u64, Errno>;
+
 /// Keeps what it is given, and answers with a new descriptor or what `answer` says.
 struct Capture {
     calls: RefCell<Vec<(Cmd, Vec<u8>)>>,
-    answer: RefCell<Box<dyn FnMut(&mut [u8]) -> Result<u64, Errno>>>,
+    answer: RefCell<Box<Answer>>,
     shape: MapShape,
 }
 
@@ -171,8 +173,7 @@ fn map_batches() {
         (at(&keys), "&keys"),
         (at(&values), "&values"),
     ];
-    let check =
-        |cmd: &mut Command<'_>, number, expect: &str| check::<BatchAttr>(cmd, &known, number, expect);
+    let check = |cmd: &mut Command<'_>, number, expect: &str| check::<BatchAttr>(cmd, &known, number, expect);
     let all = "keys=&keys values=&values count=2 map_fd=fd:map elem_flags=4 flags=8";
     let (count, elem_flags, flags) = (2, 4, 8);
     let req = MapUpdateBatch { map: &map, keys: &keys, values: &values, count, elem_flags, flags };

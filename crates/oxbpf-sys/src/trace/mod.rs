@@ -12,9 +12,11 @@
 mod breakpoints;
 mod step;
 mod tracee;
+mod wait;
 
 pub use oxbpf_uapi::ctx::PtRegsX86_64 as PtRegs;
 pub use tracee::Tracee;
+pub use wait::{read_memory, write_memory};
 
 use std::process::ExitStatus;
 

@@ -1,10 +1,8 @@
 //! The state machine of traced tasks: wait statuses in, events out.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::fs::File;
 use std::io;
 use std::marker::PhantomData;
-use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -15,6 +13,9 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::breakpoints::{Breakpoints, INT3, SpaceId};
 use super::step::{self, Effect};
+use super::wait::{
+    SyscallStop, is_job_control, is_pause, poke, process_of, read_memory, wait_any, wait_for, write_memory,
+};
 use super::{PtRegs, TraceEvent};
 use crate::process::{StoppedChild, os_error};
 use crate::syscall::{self, Interrupter, Trace};
@@ -587,6 +588,31 @@ impl Tracee {
         }
     }
 
+    /// Stops a task that runs, so that its registers can be read; it goes on when the next event is asked for. `false` if it
+    /// does not run, or stopped for a reason of its own, which the next events tell.
+    ///
+    /// Only for tasks that execute code of their own: one that sleeps in the kernel is torn out of its system call, which
+    /// then starts again.
+    ///
+    /// # Errors
+    /// `ESRCH` if the task is gone.
+    pub fn interrupt(&mut self, tid: u32) -> Result<bool, Errno> {
+        if self.tasks.get(&tid).is_none_or(|t| t.state != State::Running || t.vfork_child.is_some()) {
+            return Ok(false);
+        }
+        syscall::trace(Trace::Interrupt, tid, 0)?;
+        let status = wait_for(tid)?;
+        if status.stopped() {
+            self.stopped(tid);
+        }
+        if is_pause(status) {
+            self.held.push(tid);
+            return Ok(true);
+        }
+        self.statuses.push_back((tid, status));
+        Ok(false)
+    }
+
     fn space_of(&self, pid: u32) -> Result<SpaceId, Errno> {
         let task = self.tasks.get(&pid).or_else(|| self.tasks.values().find(|t| t.pid == pid));
         task.map(|t| t.space).ok_or(Errno::ESRCH)
@@ -638,13 +664,7 @@ impl Tracee {
     /// # Errors
     /// `EFAULT` if there is none at the address.
     pub fn read_some(&self, tid: u32, addr: u64, out: &mut [u8]) -> Result<usize, Errno> {
-        let len = match syscall::process_read(tid, addr, out) {
-            Err(Errno::EPERM | Errno::ENOSYS) => {
-                let file = memory(tid, false)?;
-                file.read_at(out, addr).map_err(|_| Errno::EFAULT)?
-            }
-            other => other?,
-        };
+        let len = read_memory(tid, addr, out)?;
         if let (Ok(space), Some(bytes)) = (self.space_of(tid), out.get_mut(..len)) {
             self.breakpoints.hide(space, addr, bytes);
         }
@@ -656,7 +676,7 @@ impl Tracee {
     /// # Errors
     /// `EFAULT` if some of it is not mapped or not writable; what comes before may be written.
     pub fn write(&self, tid: u32, addr: u64, data: &[u8]) -> Result<(), Errno> {
-        if syscall::process_write(tid, addr, data)? == data.len() { Ok(()) } else { Err(Errno::EFAULT) }
+        write_memory(tid, addr, data)
     }
 
     /// Registers of a stopped task.
@@ -757,73 +777,4 @@ impl Drop for Tracee {
             }
         }
     }
-}
-
-/// What `PTRACE_GET_SYSCALL_INFO` tells.
-enum SyscallStop {
-    Enter { nr: u64, args: [u64; 6], ip: u64, sp: u64 },
-    Exit { ret: i64 },
-}
-
-impl SyscallStop {
-    /// Words of `struct ptrace_syscall_info`: kind in the first byte, instruction and stack pointer, then number and arguments
-    /// at an entry, the result at an exit.
-    fn parse(info: &[u64; 11]) -> Option<Self> {
-        const ENTRY: u8 = 1;
-        const EXIT: u8 = 2;
-        let [head, ip, sp, nr, args @ .., _] = *info;
-        let [kind, ..] = head.to_ne_bytes();
-        match kind {
-            ENTRY => Some(Self::Enter { nr, args, ip, sp }),
-            EXIT => Some(Self::Exit { ret: nr as i64 }),
-            _ => None,
-        }
-    }
-}
-
-/// Whether a stop is what was asked for with an interruption.
-fn is_pause(status: WaitStatus) -> bool {
-    status.stopped() && status.as_raw() >> 8 == SIGTRAP | libc::PTRACE_EVENT_STOP << 8
-}
-
-fn is_job_control(signal: i32) -> bool {
-    [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal)
-}
-
-/// All kinds of children, but only those of this thread: other threads wait for their own.
-fn wait_flags() -> WaitOptions {
-    WaitOptions::from_bits_retain((libc::__WALL | libc::__WNOTHREAD) as u32)
-}
-
-fn wait_any(options: WaitOptions) -> Result<Option<(u32, WaitStatus)>, Errno> {
-    let found = rustix::process::wait(wait_flags() | options).map_err(syscall::errno)?;
-    Ok(found.map(|(pid, status)| (pid.as_raw_nonzero().get().unsigned_abs(), status)))
-}
-
-/// Waits for one task.
-fn wait_for(tid: u32) -> Result<WaitStatus, Errno> {
-    let pid = i32::try_from(tid).ok().and_then(Pid::from_raw).ok_or(Errno::ESRCH)?;
-    loop {
-        match rustix::process::waitpid(Some(pid), wait_flags()) {
-            Ok(Some((_, status))) => return Ok(status),
-            Ok(None) | Err(rustix::io::Errno::INTR) => {}
-            Err(e) => return Err(syscall::errno(e)),
-        }
-    }
-}
-
-/// The process that a thread belongs to.
-fn process_of(tid: u32) -> Option<u32> {
-    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
-}
-
-fn memory(tid: u32, write: bool) -> Result<File, Errno> {
-    let path = format!("/proc/{tid}/mem");
-    File::options().read(true).write(write).open(path).map_err(|e| syscall::io_errno(&e))
-}
-
-/// Writes a byte of code, which the tracee itself could not.
-fn poke(tid: u32, addr: u64, byte: u8) -> Result<(), Errno> {
-    memory(tid, true)?.write_all_at(&[byte], addr).map_err(|e| syscall::io_errno(&e))
 }
