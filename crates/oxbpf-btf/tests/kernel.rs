@@ -1,5 +1,7 @@
 //! The running kernel's BTF, where there is one to read.
 
+#![allow(clippy::print_stdout, reason = "a test that is skipped says why")]
+
 use oxbpf_btf::{Btf, Type, text};
 use oxbpf_uapi::BtfKind;
 
