@@ -191,9 +191,9 @@ impl<'a> Resolver<'a> {
                 Some(map) => Ok(RelocTarget::MapValue { map, offset: to as u32 }),
                 None => bad("the object has no arena"),
             },
-            Role::JumpTables => match (u32::try_from(symbol.value), u32::try_from(symbol.size)) {
-                (Ok(offset), Ok(size)) => Ok(RelocTarget::JumpTable { offset, size }),
-                _ => bad("the jump table is above 4 GiB"),
+            Role::JumpTables => match self.jump_table(section, to) {
+                Some(target) => Ok(target),
+                None => bad(format!("no jump table begins at offset {to:#x}")),
             },
             _ => {
                 let name = self.elf.section(section).map_or("?", |s| s.name);
@@ -214,6 +214,16 @@ impl<'a> Resolver<'a> {
             (true, _) => bad("it is called, but BTF declares a variable"),
             (false, _) => Ok(RelocTarget::ExternAddr(id)),
         }
+    }
+
+    /// The table that begins at an offset; only symbols know how long tables are.
+    fn jump_table(&self, section: u32, offset: i128) -> Option<RelocTarget> {
+        let is_table = |s: &&Symbol<'_>| {
+            s.section == SymSection::Index(section) && i128::from(s.value) == offset && s.size > 0
+        };
+        let table = self.elf.symbols().iter().find(is_table)?;
+        let (offset, size) = (u32::try_from(table.value).ok()?, u32::try_from(table.size).ok()?);
+        Some(RelocTarget::JumpTable { offset, size })
     }
 
     /// The program or function that begins at a byte offset of a section.

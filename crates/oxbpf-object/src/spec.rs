@@ -179,7 +179,7 @@ pub enum MapOrigin {
     Kconfig,
     /// `.struct_ops`, `.struct_ops.link`.
     StructOps,
-    /// `.addr_space.1`: globals of an arena.
+    /// `.addr_space.1`: globals of an arena. No map has this origin today: they are the `data` of the arena's map.
     ArenaData,
 }
 
@@ -221,7 +221,8 @@ pub struct MapSpec {
     pub key_size: u32,
     /// Bytes.
     pub value_size: u32,
-    /// Entries, bytes or pages according to the type; 0 if the definition leaves it to the loader.
+    /// Entries, bytes or pages according to the type, as declared: a loader rounds the size of a ring buffer up to a
+    /// power of two of pages. 0 if the definition leaves it to the loader.
     pub max_entries: u32,
     /// `BPF_F_*` flags.
     pub map_flags: u32,
@@ -235,13 +236,13 @@ pub struct MapSpec {
     pub btf_key_type_id: TypeId,
     /// BTF type of the value (the DATASEC for data maps), void if unknown.
     pub btf_value_type_id: TypeId,
-    /// BTF VAR or DATASEC of the definition.
+    /// BTF VAR of the definition, or DATASEC of a data map.
     pub btf_var_id: TypeId,
     /// Definition of the inner maps of a map of maps.
     pub inner: Option<Box<MapSpec>>,
     /// Declared contents by index.
     pub initial_slots: Vec<(u32, InitialSlot)>,
-    /// First bytes of a data map's value.
+    /// Initial value of a data map, `value_size` bytes; of an arena the variables of `.addr_space.1`.
     pub data: Vec<u8>,
     /// Whether the definition's `?` section says not to create it.
     pub autocreate: bool,
