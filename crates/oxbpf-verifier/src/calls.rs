@@ -77,7 +77,7 @@ impl Flow<'_> {
             return self.input.env.kfunc(id, d.insn.off).map(|()| 0).map_err(|why| (Errno::EINVAL, why));
         }
         let (id, Some(info)) = helper(d) else {
-            return invalid(format!("invalid func unknown#{}", d.insn.imm));
+            return invalid(format!("invalid func {}#{}", id.c_name().unwrap_or("unknown"), d.insn.imm));
         };
         let name = id.c_name().unwrap_or("unknown");
         if !id.allowed_in(self.input.prog_type) && self.input.prog_type != oxbpf_uapi::ProgType::EXT {

@@ -510,10 +510,8 @@ fn alu(op: AluOp, wide: bool, left: Value, right: Value) -> Value {
     };
     match (op, left, right) {
         (AluOp::Mov, _, value) if wide => value,
-        (AluOp::Mov, _, value) => match value {
-            Value::Scalar(n) => Value::Scalar(n.map(|n| n & 0xffff_ffff)),
-            _ => Value::Unknown,
-        },
+        (AluOp::Mov, _, Value::Scalar(n)) => Value::Scalar(n.map(|n| n & 0xffff_ffff)),
+        (AluOp::Mov, ..) => Value::Unknown,
         (_, Value::Scalar(Some(a)), Value::Scalar(Some(b))) => {
             Value::Scalar(Some(if wide { op.eval64(a, b) } else { u64::from(op.eval32(a as u32, b as u32)) }))
         }

@@ -204,7 +204,7 @@ fn branches_that_constants_decide_are_not_followed() {
 #[test]
 fn helpers_are_for_some_program_types_and_licences() {
     refuse("call 999999\nexit", 0, "invalid func unknown#999999");
-    refuse("call 0\nexit", 0, "invalid func unknown#0");
+    refuse("call 0\nexit", 0, "invalid func bpf_unspec#0");
     refuse(
         "r2 = 0\ncall bpf_xdp_adjust_head\nexit",
         1,
