@@ -76,10 +76,9 @@ impl Flow<'_> {
             let id = d.insn.imm as u32;
             return self.input.env.kfunc(id, d.insn.off).map(|()| 0).map_err(|why| (Errno::EINVAL, why));
         }
-        let (id, Some(info)) = helper(d) else {
-            return invalid(format!("invalid func {}#{}", id.c_name().unwrap_or("unknown"), d.insn.imm));
-        };
+        let (id, info) = helper(d);
         let name = id.c_name().unwrap_or("unknown");
+        let Some(info) = info else { return invalid(format!("invalid func {name}#{}", d.insn.imm)) };
         if !id.allowed_in(self.input.prog_type) && self.input.prog_type != oxbpf_uapi::ProgType::EXT {
             return invalid(format!("program of this type cannot use helper {name}#{}", id.0));
         }
