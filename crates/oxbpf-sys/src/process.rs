@@ -137,10 +137,13 @@ pub fn resolve(program: &OsStr) -> io::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
     for dir in std::env::split_paths(&path) {
         let candidate = dir.join(program);
+        // A directory that can't be searched does not have the command as far as this user is concerned.
+        if !candidate.exists() {
+            continue;
+        }
         match executable(&candidate) {
             Ok(()) => return Ok(candidate),
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => failure = e,
-            Err(_) => {}
+            Err(e) => failure = e,
         }
     }
     Err(failure)

@@ -541,15 +541,11 @@ impl Tracee {
     }
 
     fn pause_others(&mut self, tid: u32, space: SpaceId) -> Result<Vec<u32>, Errno> {
-        let in_vfork = |task: &Task| {
-            let child = task.vfork_child.and_then(|child| self.tasks.get(&child));
-            child.is_some_and(|child| child.space == task.space)
-        };
         let others: Vec<u32> = self
             .tasks
             .iter()
             .filter(|(other, t)| {
-                **other != tid && t.space == space && t.state == State::Running && !in_vfork(t)
+                **other != tid && t.space == space && t.state == State::Running && !self.is_in_vfork(t)
             })
             .map(|(other, _)| *other)
             .collect();
@@ -569,6 +565,12 @@ impl Tracee {
             }
         }
         Ok(paused)
+    }
+
+    /// Whether a task waits for its child of vfork(2), unable to stop before that is another program or gone.
+    fn is_in_vfork(&self, task: &Task) -> bool {
+        let child = task.vfork_child.and_then(|child| self.tasks.get(&child));
+        child.is_some_and(|child| child.space == task.space)
     }
 
     fn single_step(&mut self, tid: u32) -> Result<bool, Errno> {
@@ -597,7 +599,7 @@ impl Tracee {
     /// # Errors
     /// `ESRCH` if the task is gone.
     pub fn interrupt(&mut self, tid: u32) -> Result<bool, Errno> {
-        if self.tasks.get(&tid).is_none_or(|t| t.state != State::Running || t.vfork_child.is_some()) {
+        if self.tasks.get(&tid).is_none_or(|t| t.state != State::Running || self.is_in_vfork(t)) {
             return Ok(false);
         }
         syscall::trace(Trace::Interrupt, tid, 0)?;
