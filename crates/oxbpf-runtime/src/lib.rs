@@ -47,7 +47,7 @@ use std::sync::Arc;
 use oxbpf_kernel::Kernel;
 
 pub use net::{PacketStats, PcapError};
-pub use sources::{Source, SourceError};
+pub use sources::{Source, SourceError, Stopper};
 
 use state::State;
 

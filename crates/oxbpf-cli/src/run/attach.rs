@@ -94,7 +94,7 @@ fn one(program: &Program<'_>, args: &Args, host: &Host, uses: &mut Uses) -> Resu
             uses.cgroup = true;
             let Some(path) = &args.cgroup else { return by_section(program) };
             match program.attach_cgroup(path, Order::default()) {
-                Err(e) if e.kind() == ErrorKind::Unsupported => {
+                Err(e) if matches!(e.kind(), ErrorKind::Unsupported { .. }) => {
                     let multi = oxbpf_uapi::flags::AttachFlags::ALLOW_MULTI;
                     Ok(Some(program.attach_cgroup_legacy(path, multi)?))
                 }
@@ -139,7 +139,7 @@ fn tc(program: &Program<'_>, ifindex: u32) -> Result<Link> {
     let is_tcx = is_egress || program.expected_attach_type() == AttachType::TCX_INGRESS;
     if is_tcx {
         match program.attach_tcx(ifindex, Order::default()) {
-            Err(e) if e.kind() == ErrorKind::Unsupported => {}
+            Err(e) if matches!(e.kind(), ErrorKind::Unsupported { .. }) => {}
             result => return Ok(result?),
         }
     }

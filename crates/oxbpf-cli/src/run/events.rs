@@ -225,7 +225,12 @@ impl Printed {
             return None;
         }
         match kernel.open(Opening::TraceLog) {
-            Ok(handle) => Some(Self { handle, partial: Vec::new() }),
+            Ok(handle) => {
+                // What others wrote before this run is not its output.
+                let mut old = [0; 4096];
+                while let Ok(1..) = kernel.read(&handle, &mut old) {}
+                Some(Self { handle, partial: Vec::new() })
+            }
             Err(error) => {
                 ::log::warn!("lines of bpf_printk are not shown: {error}");
                 None

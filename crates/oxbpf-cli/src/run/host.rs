@@ -104,9 +104,12 @@ impl Host {
         match &mut self.side {
             Side::Linux { child, .. } => {
                 if let Some((program, rest)) = command {
-                    let stopped = StoppedChild::spawn(program, rest)
-                        .with_context(|| format!("cannot run `{}`", program.to_string_lossy()))?;
-                    *child = Some(stopped);
+                    let stopped = StoppedChild::spawn(program, rest).map_err(|e| match e.kind() {
+                        std::io::ErrorKind::NotFound => anyhow!("no such command"),
+                        _ => anyhow!(e),
+                    });
+                    let cannot = || format!("cannot run `{}`", program.to_string_lossy());
+                    *child = Some(stopped.with_context(cannot)?);
                 }
             }
             Side::Embedded { runtime, worker, .. } => {
