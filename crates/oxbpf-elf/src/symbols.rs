@@ -108,15 +108,23 @@ impl<'d> SymTable<'d> {
         if let Some(found) = self.gnu_hash.and_then(|table| self.by_gnu_hash(table, name)) {
             return found;
         }
-        let mut places = Vec::new();
-        for at in memchr::memmem::find_iter(self.strings, name.as_bytes()) {
-            let behind = self.strings.get(at + name.len());
-            if matches!(behind, Some(0 | b'@')) {
-                let Ok(at) = u32::try_from(at) else { break };
-                places.push(at);
-                if places.len() >= MAX_PLACES {
-                    break;
-                }
+        if name.is_empty() {
+            return Vec::new();
+        }
+        // Places may overlap: linkers store "abab" as the end of "ababab".
+        let finder = memchr::memmem::Finder::new(name);
+        let (mut places, mut from) = (Vec::new(), 0);
+        while let Some(i) = self.strings.get(from..).and_then(|rest| finder.find(rest)) {
+            let at = from + i;
+            from = at + 1;
+            let is_end = matches!(self.strings.get(at + name.len()), Some(0 | b'@'));
+            match u32::try_from(at) {
+                Ok(at) if is_end => places.push(at),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+            if places.len() >= MAX_PLACES {
+                break;
             }
         }
         self.syms.with_names(&places, self.endian)
@@ -158,5 +166,32 @@ impl<'d> SymTable<'d> {
             }
             index = index.checked_add(1)?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table with one symbol, whose name is at `name` in `strings`.
+    fn check(strings: &[u8], name: u32, wanted: &str, expect: usize) {
+        let mut sym = [0u8; 24];
+        sym[..4].copy_from_slice(&name.to_le_bytes());
+        let endian = Endianness::Little;
+        let versions = Versions { data: &[], strings: &[], endian };
+        let syms = Syms::Bits64(object::pod::slice_from_all_bytes(&sym).unwrap());
+        let table = SymTable { syms, strings, endian, versym: &[], versions, gnu_hash: None };
+        assert_eq!(table.named(wanted).len(), expect, "{wanted}");
+    }
+
+    #[test]
+    fn names_are_found_wherever_a_linker_puts_them() {
+        check(b"\0abab\0", 1, "abab", 1);
+        check(b"\0ababab\0", 3, "abab", 1);
+        check(b"\0ababab\0", 1, "abab", 0);
+        check(b"\0abab@V1\0", 1, "abab", 1);
+        check(b"\0ababx\0", 1, "abab", 0);
+        check(b"\0abab", 1, "abab", 0);
+        check(b"\0\0\0", 1, "", 0);
     }
 }
