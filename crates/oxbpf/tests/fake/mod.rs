@@ -26,6 +26,8 @@ pub(crate) struct State {
     facts: Mutex<HashMap<String, Vec<u8>>>,
     /// Commands, one a line.
     pub(crate) asked: Mutex<Vec<String>>,
+    /// Commands with the fields that transcripts of C libbpf have, one a line.
+    pub(crate) transcript: Mutex<Vec<String>>,
     /// Facts that were asked for.
     pub(crate) facts_asked: Mutex<Vec<String>>,
     /// Numbers of references that are open.
@@ -219,6 +221,35 @@ fn line(cmd: &Command<'_>) -> String {
     }
 }
 
+/// One line about a command, as `testdata/load/transcript.py` writes it.
+fn transcript_line(cmd: &Command<'_>) -> String {
+    let or_dash = |name: &str| if name.is_empty() { "-".to_owned() } else { name.to_owned() };
+    match cmd {
+        Command::MapCreate(r) => {
+            let kind = r.map_type.c_name().unwrap().trim_start_matches("BPF_MAP_TYPE_");
+            let (name, has_btf) = (or_dash(r.map_name), if r.btf.is_some() { "btf" } else { "-" });
+            let (key, value, entries, flags) = (r.key_size, r.value_size, r.max_entries, r.map_flags);
+            let (key_type, value_type) = (r.btf_key_type_id, r.btf_value_type_id);
+            format!(
+                "MAP_CREATE {kind} {name} {key} {value} {entries} {flags:x} {has_btf} {key_type} {value_type}"
+            )
+        }
+        Command::ProgLoad(r) => {
+            let kind = r.prog_type.c_name().unwrap().trim_start_matches("BPF_PROG_TYPE_");
+            let records = |bytes: &[u8], size: u32| bytes.len().checked_div(size as usize).unwrap_or(0);
+            let funcs = records(r.func_info, r.func_info_rec_size);
+            let lines = records(r.line_info, r.line_info_rec_size);
+            let (name, insns, flags) = (or_dash(r.prog_name), r.insns.len(), r.prog_flags);
+            format!(
+                "PROG_LOAD {kind} {name} {insns} {flags:x} {funcs} {lines} {}",
+                r.license.replace(' ', "_")
+            )
+        }
+        Command::BtfLoad(r) => format!("BTF_LOAD {}", r.btf.len()),
+        other => other.cmd().to_string().trim_start_matches("BPF_").to_owned(),
+    }
+}
+
 /// What the verifier writes into the log of a program that it rejects.
 pub(crate) fn write_log(req: &mut ProgLoad<'_>, log: &str) -> Option<Errno> {
     let Some(LogBuf { buf, true_size, .. }) = &mut req.log else { return Some(Errno::EACCES) };
@@ -237,6 +268,7 @@ impl Backend for Fake {
 
     fn bpf(&self, cmd: &mut Command<'_>) -> Result<Reply, Errno> {
         self.0.asked.lock().unwrap().push(line(cmd));
+        self.0.transcript.lock().unwrap().push(transcript_line(cmd));
         for rule in self.0.rules.lock().unwrap().iter() {
             if let Some(e) = rule(cmd) {
                 return Err(e);

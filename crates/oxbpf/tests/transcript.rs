@@ -1,0 +1,75 @@
+//! What is asked of the kernel while an object is loaded, beside what C libbpf asks for the same object.
+//!
+//! The commands that make maps and programs have to be the same, in the same order, with the same fields. C libbpf asks
+//! more, and [`essential`] takes out what differs for a reason.
+
+#[allow(dead_code, reason = "the other tests use the rest")]
+mod fake;
+
+use fake::{Fake, object};
+
+/// Commands without those whose presence differs for a reason:
+///
+/// * Feature probes. libbpf finds out what the kernel can do before it asks for it; oxbpf asks for it, and finds out only if
+///   the kernel refuses. So a current kernel sees no probes from oxbpf at all.
+/// * The first write of a data map. libbpf writes all of them; oxbpf leaves out zeroes, which is what the kernel has put
+///   there.
+/// * `PROG_BIND_MAP` of read-only data. libbpf binds it to every program; the verifier has done that for programs whose
+///   instructions refer to the map, so oxbpf binds it to the others.
+fn essential(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for line in lines {
+        let words: Vec<&str> = line.split(' ').collect();
+        let is_probe = match words[..] {
+            ["PROG_LOAD", _, name, ..] => ["-", "libbpf_nametest", "det_arg_ctx"].contains(&name),
+            ["MAP_CREATE", _, name, ..] => name.starts_with("libbpf_"),
+            ["BTF_LOAD", size] => size.parse::<u32>().unwrap() < 200,
+            _ => false,
+        };
+        let is_first_write = line == "MAP_UPDATE_ELEM"
+            && out.last().is_some_and(|last| last.starts_with("MAP_CREATE ARRAY ") && last.contains('.'));
+        if !is_probe && !is_first_write && line != "PROG_BIND_MAP" {
+            out.push(line);
+        }
+    }
+    out
+}
+
+#[track_caller]
+fn check(name: &str) {
+    let path = format!("examples/{name}.bpf.o");
+    let fake = Fake::new().with_types_of(&path);
+    fake.builder().open_file(object(&path)).unwrap().load().unwrap();
+    let ours = fake.0.transcript.lock().unwrap().clone();
+    let libbpf = std::fs::read_to_string(object(&format!("testdata/load/{name}.libbpf.txt"))).unwrap();
+    assert!(ours.len() < libbpf.lines().count() / 2, "{name}: {} commands", ours.len());
+    assert_eq!(essential(ours.into_iter()), essential(libbpf.lines().map(str::to_owned)));
+}
+
+#[test]
+fn commands_for_tracepoints_agree_with_libbpf() {
+    check("hello");
+    check("opensnoop");
+}
+
+#[test]
+fn commands_for_tail_calls_agree_with_libbpf() {
+    check("dispatch");
+}
+
+#[test]
+fn commands_for_networking_agree_with_libbpf() {
+    check("xdpcount");
+    check("tccount");
+    check("cgroup");
+}
+
+#[test]
+fn commands_for_sampling_agree_with_libbpf() {
+    check("profile");
+}
+
+#[test]
+fn commands_for_sections_of_strings_agree_with_libbpf() {
+    check("shapes");
+}
