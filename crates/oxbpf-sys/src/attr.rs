@@ -615,6 +615,20 @@ fn get_info(t: &impl Transport, req: &mut GetInfo<'_>) -> Result<Reply, Errno> {
     // Lengths that are not zero are requests for more, so nothing of what the buffer held may reach the kernel.
     req.info.fill(0);
     crate::info::point_at_buffers(req.info, &mut req.buffers, &known)?;
+    match (info_call(t, req), &mut req.buffers) {
+        // Kernels before 5.11 have no names of BTF objects, and refuse to be asked.
+        (Err(Errno::E2BIG), InfoBuffers::Btf { name, .. }) if !name.is_empty() => {
+            name.fill(0);
+            *name = &mut [];
+            req.info.fill(0);
+            crate::info::point_at_buffers(req.info, &mut req.buffers, &known)?;
+            info_call(t, req)
+        }
+        (result, _) => result,
+    }
+}
+
+fn info_call(t: &impl Transport, req: &mut GetInfo<'_>) -> Result<Reply, Errno> {
     let mut attr =
         InfoByFdAttr { bpf_fd: fd(req.object), info_len: len32(req.info)?, info: output(req.info) };
     request(t, Cmd::OBJ_GET_INFO_BY_FD, &mut attr)?;

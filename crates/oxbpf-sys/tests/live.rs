@@ -93,8 +93,11 @@ fn elements_of_a_hash_map_come_and_go() {
     assert_eq!(next, key);
     assert_eq!(kernel.map_get_next_key(&map, Some(&key), &mut next), Err(Errno::ENOENT));
     kernel.map_update_elem(&map, &other, &[3; 8], 0).expect("update");
-    kernel.map_lookup_and_delete_elem(&map, &other, &mut value, 0).expect("lookup and delete");
-    assert_eq!(value, [3; 8]);
+    match kernel.map_lookup_and_delete_elem(&map, &other, &mut value, 0) {
+        // Before 5.14 only queues and stacks have it.
+        Err(e) => assert_eq!(e, Errno::ENOTSUPP),
+        Ok(()) => assert_eq!(value, [3; 8]),
+    }
     kernel.map_delete_elem(&map, &key, 0).expect("delete");
     assert_eq!(kernel.map_delete_elem(&map, &key, 0), Err(Errno::ENOENT));
 }
@@ -261,7 +264,8 @@ fn a_refused_program_comes_with_the_verifiers_words() {
         ..Default::default()
     };
     let (result, _) = kernel.prog_load(req);
-    assert_eq!(result.err(), Some(Errno::ENOSPC), "the log did not fit");
+    // Before 6.4 a log has at least 128 bytes.
+    assert!(matches!(result, Err(Errno::ENOSPC | Errno::EINVAL)), "the log did not fit: {result:?}");
 }
 
 /// BTF of one type: `int`.
