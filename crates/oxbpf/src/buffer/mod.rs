@@ -11,7 +11,7 @@
 
 mod perf;
 mod ring;
-#[cfg(test)]
+#[cfg(all(test, feature = "linux"))]
 mod tests;
 
 use oxbpf_kernel::{GetInfo, InfoBuffers, Kernel, MapFd};

@@ -34,7 +34,7 @@ mod perf;
 mod program;
 mod section;
 mod tc;
-#[cfg(test)]
+#[cfg(all(test, feature = "linux"))]
 pub(crate) mod tests;
 mod tracepoint;
 mod tracing;

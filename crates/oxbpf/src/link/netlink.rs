@@ -94,7 +94,7 @@ pub(super) fn xdp_query(ifindex: u32) -> Vec<u8> {
 }
 
 /// Brings an interface up.
-#[cfg(test)]
+#[cfg(all(test, feature = "linux"))]
 pub(super) fn link_up(ifindex: u32) -> Vec<u8> {
     // IFF_UP.
     let body = IfInfoMsg { ifi_flags: 1, ifi_change: 1, ..link_body(0, ifindex) };
