@@ -40,8 +40,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     // SAFETY: the callback has the type that libbpf calls, and the map outlives the buffer.
     let theirs = unsafe { libbpf_sys::ring_buffer__new(map.fd().number(), Some(take_c), ptr::null_mut(), ptr::null()) };
     ensure!(!theirs.is_null(), "libbpf cannot open the ring");
-    let data = aya::maps::MapData::from_id(map.info()?.id)?;
-    let mut aya = aya::maps::RingBuf::try_from(aya::maps::Map::RingBuf(data))?;
+    let id = map.info()?.id;
     let (mut a, mut b, mut c) = (Vec::new(), Vec::new(), Vec::new());
     let each = |start: Instant, count: u64| -> Result<f64> {
         let time = start.elapsed().as_nanos() as f64;
@@ -61,6 +60,9 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
         b.push(each(start, u64::try_from(count)?)?);
 
         fill(&program)?;
+        // aya keeps the position to itself, so it has to look anew after the others have read.
+        let data = aya::maps::MapData::from_id(id)?;
+        let mut aya = aya::maps::RingBuf::try_from(aya::maps::Map::RingBuf(data))?;
         let start = Instant::now();
         let mut count = 0;
         while let Some(sample) = aya.next() {
