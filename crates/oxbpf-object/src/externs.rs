@@ -20,6 +20,8 @@ use crate::spec::{ExternId, ExternKind, ExternSpec, KconfigForm};
 
 /// Name of the variable that stands in for functions in `.ksyms`, whose DATASEC may hold variables only.
 const DUMMY: &str = "dummy_ksym";
+/// The most bytes of configuration values; they take nothing in the file, so that it could claim any number.
+const MAX_KCONFIG: u32 = 16 << 20;
 /// `ENOTSUP` as libbpf returns it.
 const ENOTSUP: Errno = Errno(95);
 
@@ -104,9 +106,10 @@ impl Externs {
             if let ExternKind::Kconfig { offset, size, .. } = &mut f.spec.kind {
                 let at = self.kconfig_size.checked_next_multiple_of(f.align.max(1));
                 let end = at.and_then(|at| at.checked_add(*size));
-                let (Some(at), Some(end)) = (at, end) else {
+                let (Some(at), Some(end)) = (at, end.filter(|end| *end <= MAX_KCONFIG)) else {
                     let place = Place::Section(KCONFIG.to_owned());
-                    return Err(ObjectError::new(file, place, Errno::E2BIG, "its values take over 4 GiB"));
+                    let why = format!("its values take over {MAX_KCONFIG} bytes");
+                    return Err(ObjectError::new(file, place, Errno::E2BIG, why));
                 };
                 (*offset, self.kconfig_size) = (at, end);
             }
