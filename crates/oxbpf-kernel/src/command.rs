@@ -522,12 +522,9 @@ pub struct StreamRead<'a> {
 mod implied {
     use super::*;
 
-    const TOKEN_FD: u32 = 1 << 16;
-    const VTYPE_BTF_OBJ_FD: u32 = 1 << 15;
-    const PATH_FD: u32 = 1 << 14;
-    const ID: u32 = 1 << 5;
-    const REPLACE: u32 = 1 << 2;
-    const UPROBE_MULTI_PATH_FD: u32 = 1 << 1;
+    use oxbpf_uapi::flags::{
+        AttachFlags, LinkCreateFlags, MapFlags, ObjFlags, ProgLoadFlags, UprobeMultiFlags,
+    };
 
     fn bit(present: bool, bit: u32) -> u32 {
         if present { bit } else { 0 }
@@ -537,56 +534,56 @@ mod implied {
         /// `map_flags` with the bits of the fields that are set.
         pub fn all_flags(&self) -> u32 {
             self.map_flags
-                | bit(self.token.is_some(), TOKEN_FD)
-                | bit(self.value_type_btf_obj.is_some(), VTYPE_BTF_OBJ_FD)
+                | bit(self.token.is_some(), MapFlags::TOKEN_FD.bits())
+                | bit(self.value_type_btf_obj.is_some(), MapFlags::VTYPE_BTF_OBJ_FD.bits())
         }
     }
 
     impl ProgLoad<'_> {
         /// `prog_flags` with the bits of the fields that are set.
         pub fn all_flags(&self) -> u32 {
-            self.prog_flags | bit(self.token.is_some(), TOKEN_FD)
+            self.prog_flags | bit(self.token.is_some(), ProgLoadFlags::TOKEN_FD.bits())
         }
     }
 
     impl BtfLoad<'_> {
         /// `btf_flags` with the bits of the fields that are set.
         pub fn all_flags(&self) -> u32 {
-            self.btf_flags | bit(self.token.is_some(), TOKEN_FD)
+            self.btf_flags | bit(self.token.is_some(), ObjFlags::TOKEN_FD.bits())
         }
     }
 
     impl GetFdById<'_> {
         /// `open_flags` with the bits of the fields that are set.
         pub fn all_flags(&self) -> u32 {
-            self.open_flags | bit(self.token.is_some(), TOKEN_FD)
+            self.open_flags | bit(self.token.is_some(), ObjFlags::TOKEN_FD.bits())
         }
     }
 
     impl ObjPin<'_> {
         /// `file_flags` with the bits of the fields that are set.
         pub fn all_flags(&self) -> u32 {
-            self.file_flags | bit(self.dir.is_some(), PATH_FD)
+            self.file_flags | bit(self.dir.is_some(), ObjFlags::PATH_FD.bits())
         }
     }
 
     impl ObjGet<'_> {
         /// `file_flags` with the bits of the fields that are set.
         pub fn all_flags(&self) -> u32 {
-            self.file_flags | bit(self.dir.is_some(), PATH_FD)
+            self.file_flags | bit(self.dir.is_some(), ObjFlags::PATH_FD.bits())
         }
     }
 
     impl Anchor<'_> {
         fn flags(&self) -> u32 {
-            bit(matches!(self, Self::Id(_)), ID)
+            bit(matches!(self, Self::Id(_)), AttachFlags::ID.bits())
         }
     }
 
     impl ProgAttach<'_> {
         /// `attach_flags` with the bits of the fields that are set.
         pub fn all_flags(&self) -> u32 {
-            self.flags | self.relative.flags() | bit(self.replace.is_some(), REPLACE)
+            self.flags | self.relative.flags() | bit(self.replace.is_some(), AttachFlags::REPLACE.bits())
         }
     }
 
@@ -611,7 +608,7 @@ mod implied {
             match self {
                 Self::KprobeMulti { flags, .. } | Self::Netfilter { flags, .. } => *flags,
                 Self::UprobeMulti { flags, path_fd, .. } => {
-                    flags | bit(path_fd.is_some(), UPROBE_MULTI_PATH_FD)
+                    flags | bit(path_fd.is_some(), UprobeMultiFlags::PATH_FD.bits())
                 }
                 _ => 0,
             }
@@ -621,7 +618,7 @@ mod implied {
     impl LinkUpdate<'_> {
         /// `flags` with the bits of the fields that are set.
         pub fn all_flags(&self) -> u32 {
-            self.flags | bit(self.old.is_some(), REPLACE)
+            self.flags | bit(self.old.is_some(), LinkCreateFlags::REPLACE.bits())
         }
     }
 }

@@ -23,10 +23,7 @@ pub use backend::{Backend, Blob, Fact, NlMessage, Opening};
 pub use command::*;
 pub use handle::Handle;
 pub use kernel::{BtfFd, Kernel, LinkFd, MapFd, ProgFd, TokenFd};
-pub use mapping::{
-    BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ, Mapping, PerfRecord, PerfRingConsumer,
-    Prot, RingConsumer, RingSample,
-};
+pub use mapping::{Mapping, PerfRecord, PerfRingConsumer, Prot, RingConsumer};
 pub use perf::{PerfEventSpec, PerfRequest};
 pub use poll::PollSet;
 pub use record::{RecordScope, Recorder, RecorderLog};

@@ -24,7 +24,7 @@ mod perf_ring;
 mod ring;
 
 pub use perf_ring::{PerfRecord, PerfRingConsumer};
-pub use ring::{BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ, RingConsumer, RingSample};
+pub use ring::RingConsumer;
 
 /// What a mapping may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,10 +20,11 @@ pub(crate) fn wait(set: &mut PollSet, timeout: Option<Duration>) -> Result<usize
     let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
     let mut events = [const { MaybeUninit::uninit() }; BATCH];
     let (ready, _) = epoll::wait(descriptor(reactor)?, &mut events[..], timeout.as_ref()).map_err(errno)?;
-    let tokens: Vec<u64> = ready.iter().map(|e| { e.data }.u64()).collect();
-    let count = tokens.len();
-    *set.ready_mut() = tokens;
-    Ok(count)
+    let tokens = set.ready_mut();
+    tokens.clear();
+    // The event is packed, so its fields are copied and not borrowed.
+    tokens.extend(ready.iter().map(|e| { e.data }.u64()));
+    Ok(tokens.len())
 }
 
 /// Makes the set's epoll instance if it has none, and tells it about handles added since the last wait.

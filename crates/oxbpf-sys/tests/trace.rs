@@ -388,3 +388,13 @@ fn reads_are_counted_by_number() {
     let is_read = |e: &&TraceEvent| matches!(e, TraceEvent::SyscallExit { nr: nr::READ, ret: 1.., .. });
     assert!(all_events(&mut tracee).iter().filter(is_read).count() >= 1);
 }
+
+#[test]
+fn a_child_can_be_traced_by_another_thread_than_its_parent() {
+    let child = StoppedChild::spawn("/bin/true".as_ref(), &[]).expect("spawn");
+    let tracer = std::thread::spawn(move || {
+        let mut tracee = Tracee::new(child).expect("trace");
+        all_events(&mut tracee).len()
+    });
+    assert!(tracer.join().expect("no panic") > 4);
+}

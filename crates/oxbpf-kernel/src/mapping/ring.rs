@@ -21,20 +21,12 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use oxbpf_uapi::Errno;
+use oxbpf_uapi::ring::{BUSY_BIT, DISCARD_BIT, HEADER_LEN, LEN_MASK};
 
 use super::{Mapping, Prot};
 use crate::{Handle, Kernel};
 
-/// Header bit: the producer still writes the record.
-pub const BPF_RINGBUF_BUSY_BIT: u32 = 1 << 31;
-/// Header bit: the producer gave the record up.
-pub const BPF_RINGBUF_DISCARD_BIT: u32 = 1 << 30;
-/// Bytes of a record's header.
-pub const BPF_RINGBUF_HDR_SZ: u64 = 8;
-
-/// One record that a ring consumer lends.
-#[derive(Clone, Copy, Debug)]
-pub struct RingSample<'a>(pub &'a [u8]);
+const HEADER: u64 = HEADER_LEN as u64;
 
 /// The consuming side of one BPF ring buffer. A ring has one consumer: a second one would end the first one's loans.
 #[derive(Debug)]
@@ -149,11 +141,11 @@ impl RingConsumer {
             }
             while at < end {
                 let header = self.header(at);
-                if header & BPF_RINGBUF_BUSY_BIT != 0 {
+                if header & BUSY_BIT != 0 {
                     return samples;
                 }
-                let len = header & !BPF_RINGBUF_DISCARD_BIT;
-                let next = at + (u64::from(len) + BPF_RINGBUF_HDR_SZ).next_multiple_of(8);
+                let len = header & LEN_MASK;
+                let next = at + (u64::from(len) + HEADER).next_multiple_of(8);
                 if self.overwrites && self.overwritten() > at {
                     // The header may already be somebody else's bytes.
                     break;
@@ -166,9 +158,9 @@ impl RingConsumer {
                     return samples;
                 }
                 let mut flow = ControlFlow::Continue(());
-                if header & BPF_RINGBUF_DISCARD_BIT == 0 {
+                if header & DISCARD_BIT == 0 {
                     self.scratch.resize(len as usize, 0);
-                    let offset = (at & self.mask) as usize + BPF_RINGBUF_HDR_SZ as usize;
+                    let offset = (at & self.mask) as usize + HEADER_LEN;
                     // In range: the record was checked against the ring's size above.
                     let copied = self.data.read(offset, &mut self.scratch);
                     debug_assert_eq!(copied, Ok(()));
@@ -205,11 +197,11 @@ impl RingConsumer {
             let mut is_corrupt = end - at > mask + 1;
             while at < end {
                 let header = self.header(at);
-                if header & BPF_RINGBUF_BUSY_BIT != 0 {
+                if header & BUSY_BIT != 0 {
                     return max - left;
                 }
-                let len = header & !BPF_RINGBUF_DISCARD_BIT;
-                let next = at + ((u64::from(len) + BPF_RINGBUF_HDR_SZ + 7) & !7);
+                let len = header & LEN_MASK;
+                let next = at + ((u64::from(len) + HEADER + 7) & !7);
                 is_corrupt |= next > end;
                 if is_corrupt {
                     log::warn!(
@@ -219,7 +211,7 @@ impl RingConsumer {
                     return max - left;
                 }
                 let mut flow = ControlFlow::Continue(());
-                if header & BPF_RINGBUF_DISCARD_BIT == 0 {
+                if header & DISCARD_BIT == 0 {
                     flow = f(lent(&self.data, at, mask, len));
                     left -= 1;
                 }
@@ -263,7 +255,7 @@ fn consumer_word(mapping: &Mapping) -> &AtomicU64 {
 
 /// The sample of the record at position `at`, which is committed, `len` bytes long, and inside the data area.
 fn lent(data: &Mapping, at: u64, mask: u64, len: u32) -> &[u8] {
-    let offset = (at & mask) as usize + BPF_RINGBUF_HDR_SZ as usize;
+    let offset = (at & mask) as usize + HEADER_LEN;
     // SAFETY: `drain_lent` checked that header and sample fit in the ring's size, and the area has twice that.
     let p: NonNull<u8> = unsafe { data.ptr.add(offset) };
     // SAFETY: `p` has `len` bytes inside the mapping. `lends_records` promises that nobody writes them until the
@@ -352,7 +344,7 @@ mod tests {
     fn a_busy_record_holds_back_those_after_it() {
         let (mut producer, mut ring) = Producer::new(0);
         producer.record(0, b"one");
-        let busy = producer.record(BPF_RINGBUF_BUSY_BIT, b"two");
+        let busy = producer.record(BUSY_BIT, b"two");
         producer.record(0, b"three");
         assert_eq!(drained(&mut ring, 9), [b"one"]);
         assert_eq!(drained(&mut ring, 9), [b""; 0]);
@@ -363,7 +355,7 @@ mod tests {
     #[test]
     fn discarded_records_are_passed_over_and_not_counted() {
         let (mut producer, mut ring) = Producer::new(0);
-        producer.record(BPF_RINGBUF_DISCARD_BIT, b"gone");
+        producer.record(DISCARD_BIT, b"gone");
         producer.record(0, b"here");
         assert_eq!(drained(&mut ring, 1), [b"here"]);
         assert_eq!(ring.avail(), 0);
