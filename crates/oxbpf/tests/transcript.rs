@@ -7,6 +7,9 @@
 mod fake;
 
 use fake::{Fake, object};
+use oxbpf_uapi::Insn;
+use oxbpf_uapi::insn::{BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE};
+use zerocopy::IntoBytes;
 
 /// Commands without those whose presence differs for a reason:
 ///
@@ -72,4 +75,35 @@ fn commands_for_sampling_agree_with_libbpf() {
 #[test]
 fn commands_for_sections_of_strings_agree_with_libbpf() {
     check("shapes");
+}
+
+/// FNV-1a over the instructions, with the descriptors of maps as zero.
+fn hash(insns: &[Insn]) -> u64 {
+    let is_map = |i: &Insn| i.is_ld_imm64() && matches!(i.src(), BPF_PSEUDO_MAP_FD | BPF_PSEUDO_MAP_VALUE);
+    let insns = insns.iter().map(|i| if is_map(i) { Insn { imm: 0, ..*i } } else { *i });
+    insns.fold(0xcbf2_9ce4_8422_2325, |hash, insn| {
+        insn.as_bytes()
+            .iter()
+            .fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    })
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn programs_are_instruction_for_instruction_those_of_libbpf() {
+    let text = std::fs::read_to_string(object("testdata/load/insns.libbpf.txt")).unwrap();
+    let file_of = |line: &str| line.split(' ').next().unwrap().to_owned();
+    let mut files: Vec<String> = text.lines().map(file_of).collect();
+    files.dedup();
+    for file in files {
+        let expect: Vec<&str> = text.lines().filter(|l| file_of(l) == file).collect();
+        let fake = Fake::new();
+        let loaded =
+            fake.builder().open_file(object(&format!("testdata/objects/{file}"))).unwrap().load().unwrap();
+        let programs = loaded.programs().filter(|p| p.is_loaded());
+        let line = |p: oxbpf::Program<'_>| {
+            format!("{file} {} {} {:016x}", p.name(), p.insns().len(), hash(p.insns()))
+        };
+        assert_eq!(programs.map(line).collect::<Vec<_>>(), expect);
+    }
 }
