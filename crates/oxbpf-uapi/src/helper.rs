@@ -148,7 +148,12 @@ table! {
         ret: INTEGER,
         args: &[CTX],
         progs: BASE,
-        variants: &[Variant { progs: any(&[PROBES, CGROUP, SOCKET_FILTER, XDP, SOCK_OPS, SK_SKB, SK_MSG, SK_REUSEPORT, FLOW_DISSECTOR, TRACING, STRUCT_OPS, LSM, SK_LOOKUP, SYSCALL, NETFILTER]), args: &[] }],
+        variants: &[
+            Variant {
+                progs: any(&[PROBES, CGROUP, SOCKET_FILTER, XDP, SOCK_OPS, SK_SKB, SK_MSG, SK_REUSEPORT, FLOW_DISSECTOR, TRACING, STRUCT_OPS, LSM, SK_LOOKUP, SYSCALL, NETFILTER]),
+                args: &[],
+            },
+        ],
         ..NONE
     };
     SKB_VLAN_PUSH = 18, "bpf_skb_vlan_push", "skb_vlan_push", "4.3" => {
@@ -206,7 +211,9 @@ table! {
         ret: INTEGER,
         args: &[CTX, CONST_MAP_PTR, ANYTHING, MEM.rdonly(), CONST_SIZE_OR_ZERO],
         gpl_only: true,
-        progs: any(&[PROBES, TC, LWT, CGROUP, SOCKET_FILTER, XDP, SOCK_OPS, SK_SKB, SK_MSG, TRACING, LSM, SK_LOOKUP, SYSCALL]),
+        progs: any(&[
+            PROBES, TC, LWT, CGROUP, SOCKET_FILTER, XDP, SOCK_OPS, SK_SKB, SK_MSG, TRACING, LSM, SK_LOOKUP, SYSCALL,
+        ]),
         ..NONE
     };
     SKB_LOAD_BYTES = 26, "bpf_skb_load_bytes", "skb_load_bytes", "4.5" => {
@@ -358,7 +365,10 @@ table! {
         proto: "u64(struct sock *)",
         ret: INTEGER,
         args: &[CTX],
-        progs: any(&[TC, SOCKET_FILTER, CGROUP_SKB, CGROUP_SOCK, SOCK_OPS, SK_SKB, CGROUP_SOCK_ADDR, SK_REUSEPORT, TRACING, LSM, SYSCALL]),
+        progs: any(&[
+            TC, SOCKET_FILTER, CGROUP_SKB, CGROUP_SOCK, SOCK_OPS, SK_SKB, CGROUP_SOCK_ADDR, SK_REUSEPORT, TRACING,
+            LSM, SYSCALL,
+        ]),
         variants: &[Variant { progs: any(&[SK_REUSEPORT, TRACING, LSM, SYSCALL]), args: &[BTF_SOCK.or_null()] }],
         ..NONE
     };
@@ -381,7 +391,12 @@ table! {
         ret: INTEGER,
         args: &[CTX, ANYTHING, ANYTHING, MEM.rdonly(), CONST_SIZE],
         progs: any(&[CGROUP_SOCK, SOCK_OPS, CGROUP_SOCK_ADDR, CGROUP_SOCKOPT, TRACING, STRUCT_OPS, LSM]),
-        variants: &[Variant { progs: any(&[CGROUP_SOCKOPT, TRACING, STRUCT_OPS, LSM]), args: &[BTF_SOCK, ANYTHING, ANYTHING, MEM.rdonly(), CONST_SIZE] }],
+        variants: &[
+            Variant {
+                progs: any(&[CGROUP_SOCKOPT, TRACING, STRUCT_OPS, LSM]),
+                args: &[BTF_SOCK, ANYTHING, ANYTHING, MEM.rdonly(), CONST_SIZE],
+            },
+        ],
         ..NONE
     };
     SKB_ADJUST_ROOM = 50, "bpf_skb_adjust_room", "skb_adjust_room", "4.13" => {
@@ -441,7 +456,12 @@ table! {
         ret: INTEGER,
         args: &[CTX, ANYTHING, ANYTHING, MEM.uninit().write(), CONST_SIZE],
         progs: any(&[CGROUP_SOCK, SOCK_OPS, CGROUP_SOCK_ADDR, CGROUP_SOCKOPT, TRACING, STRUCT_OPS, LSM]),
-        variants: &[Variant { progs: any(&[CGROUP_SOCKOPT, TRACING, STRUCT_OPS, LSM]), args: &[BTF_SOCK, ANYTHING, ANYTHING, MEM.uninit().write(), CONST_SIZE] }],
+        variants: &[
+            Variant {
+                progs: any(&[CGROUP_SOCKOPT, TRACING, STRUCT_OPS, LSM]),
+                args: &[BTF_SOCK, ANYTHING, ANYTHING, MEM.uninit().write(), CONST_SIZE],
+            },
+        ],
         ..NONE
     };
     OVERRIDE_RETURN = 58, "bpf_override_return", "override_return", "4.16" => {
@@ -801,8 +821,19 @@ table! {
         proto: "void *(struct bpf_map *, void *, void *, u64)",
         ret: TO_MAP_VALUE.or_null(),
         args: &[CONST_MAP_PTR, BTF_SOCK, MAP_VALUE.or_null(), ANYTHING],
-        progs: any(&[TC, CGROUP_SKB, CGROUP_SOCK, SOCK_OPS, SK_MSG, CGROUP_SOCK_ADDR, CGROUP_SOCKOPT, TRACING, STRUCT_OPS, LSM]),
-        variants: &[Variant { progs: any(&[CGROUP_SOCK]), args: &[CONST_MAP_PTR, CTX, MAP_VALUE.or_null(), ANYTHING] }, Variant { progs: any(&[TRACING]), args: &[CONST_MAP_PTR, btf("sock_common").or_null(), MAP_VALUE.or_null(), ANYTHING] }],
+        progs: any(&[
+            TC, CGROUP_SKB, CGROUP_SOCK, SOCK_OPS, SK_MSG, CGROUP_SOCK_ADDR, CGROUP_SOCKOPT, TRACING, STRUCT_OPS, LSM,
+        ]),
+        variants: &[
+            Variant {
+                progs: any(&[CGROUP_SOCK]),
+                args: &[CONST_MAP_PTR, CTX, MAP_VALUE.or_null(), ANYTHING],
+            },
+            Variant {
+                progs: any(&[TRACING]),
+                args: &[CONST_MAP_PTR, btf("sock_common").or_null(), MAP_VALUE.or_null(), ANYTHING],
+            },
+        ],
         ..NONE
     };
     SK_STORAGE_DELETE = 108, "bpf_sk_storage_delete", "sk_storage_delete", "5.2" => {
@@ -1189,7 +1220,10 @@ table! {
         proto: "u64(void)",
         ret: INTEGER,
         args: &[],
-        progs: any(&[TC, LWT, SOCKET_FILTER, XDP, CGROUP_SKB, CGROUP_SOCK, SOCK_OPS, SK_SKB, SK_MSG, CGROUP_SOCK_ADDR, SK_REUSEPORT, FLOW_DISSECTOR, CGROUP_SYSCTL, STRUCT_OPS, SK_LOOKUP]),
+        progs: any(&[
+            TC, LWT, SOCKET_FILTER, XDP, CGROUP_SKB, CGROUP_SOCK, SOCK_OPS, SK_SKB, SK_MSG, CGROUP_SOCK_ADDR,
+            SK_REUSEPORT, FLOW_DISSECTOR, CGROUP_SYSCTL, STRUCT_OPS, SK_LOOKUP,
+        ]),
         ..NONE
     };
     IMA_INODE_HASH = 161, "bpf_ima_inode_hash", "ima_inode_hash", "5.11" => {

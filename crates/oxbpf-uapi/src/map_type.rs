@@ -1,7 +1,8 @@
 //! `enum bpf_map_type`: what a map stores and how it is reached.
 //!
 //! Where the columns come from, Linux 7.2: operations from the `bpf_map_ops` definitions that
-//! `include/linux/bpf_types.h` names, sizes and flags from what each type checks when a map is created.
+//! `include/linux/bpf_types.h` names, sizes and flags from what each type checks when a map is created. Operations and
+//! flags were measured too, see `testdata/uapi/maps-7.2.txt`.
 
 use crate::flags::MapFlags;
 use crate::table::table;
@@ -189,40 +190,166 @@ table! {
     pub struct MapType(u32): MapTypeInfo;
     UNSPEC = 0, "BPF_MAP_TYPE_UNSPEC", "unspec", "3.18" => { ..PLAIN };
     HASH = 1, "BPF_MAP_TYPE_HASH", "hash", "3.19" => { ..TABLE };
-    ARRAY = 2, "BPF_MAP_TYPE_ARRAY", "array", "3.19" => { ops: LOOKUP.union(UPDATE).union(KEYS).union(READ_WRITE_BATCH), flags: NUMA.union(ACCESS).union(MapFlags::MMAPABLE).union(MapFlags::INNER_MAP), mmap: Mmap::WithFlag, ..NUMBERED };
-    PROG_ARRAY = 3, "BPF_MAP_TYPE_PROG_ARRAY", "prog_array", "4.2" => { value: ValueRule::Fd, flags: NUMA.union(USER), ..NUMBERED };
-    PERF_EVENT_ARRAY = 4, "BPF_MAP_TYPE_PERF_EVENT_ARRAY", "perf_event_array", "4.3" => { value: ValueRule::Fd, ops: UPDATE.union(DELETE).union(KEYS), flags: NUMA.union(USER).union(MapFlags::PRESERVE_ELEMS), ..NUMBERED };
-    PERCPU_HASH = 5, "BPF_MAP_TYPE_PERCPU_HASH", "percpu_hash", "4.6" => { flags: HASH_FLAGS.difference(NUMA), per_cpu: true, ..TABLE };
-    PERCPU_ARRAY = 6, "BPF_MAP_TYPE_PERCPU_ARRAY", "percpu_array", "4.6" => { ops: LOOKUP.union(UPDATE).union(KEYS).union(READ_WRITE_BATCH), flags: ACCESS, per_cpu: true, ..NUMBERED };
-    STACK_TRACE = 7, "BPF_MAP_TYPE_STACK_TRACE", "stack_trace", "4.6" => { key: KeyRule::U32, value: ValueRule::Stack, ops: LOOKUP.union(DELETE).union(KEYS).union(MapOps::LOOKUP_AND_DELETE), flags: NUMA.union(USER).union(MapFlags::STACK_BUILD_ID), ..PLAIN };
-    CGROUP_ARRAY = 8, "BPF_MAP_TYPE_CGROUP_ARRAY", "cgroup_array", "4.8" => { value: ValueRule::Fd, ops: UPDATE.union(DELETE).union(KEYS), flags: NUMA.union(USER), ..NUMBERED };
+    ARRAY = 2, "BPF_MAP_TYPE_ARRAY", "array", "3.19" => {
+        ops: LOOKUP.union(UPDATE).union(KEYS).union(READ_WRITE_BATCH),
+        flags: NUMA.union(ACCESS).union(MapFlags::MMAPABLE).union(MapFlags::INNER_MAP),
+        mmap: Mmap::WithFlag,
+        ..NUMBERED
+    };
+    PROG_ARRAY = 3, "BPF_MAP_TYPE_PROG_ARRAY", "prog_array", "4.2" => {
+        value: ValueRule::Fd,
+        flags: NUMA.union(USER),
+        ..NUMBERED
+    };
+    PERF_EVENT_ARRAY = 4, "BPF_MAP_TYPE_PERF_EVENT_ARRAY", "perf_event_array", "4.3" => {
+        value: ValueRule::Fd,
+        ops: UPDATE.union(DELETE).union(KEYS),
+        flags: NUMA.union(USER).union(MapFlags::PRESERVE_ELEMS),
+        ..NUMBERED
+    };
+    PERCPU_HASH = 5, "BPF_MAP_TYPE_PERCPU_HASH", "percpu_hash", "4.6" => {
+        flags: HASH_FLAGS.difference(NUMA),
+        per_cpu: true,
+        ..TABLE
+    };
+    PERCPU_ARRAY = 6, "BPF_MAP_TYPE_PERCPU_ARRAY", "percpu_array", "4.6" => {
+        ops: LOOKUP.union(UPDATE).union(KEYS).union(READ_WRITE_BATCH),
+        flags: ACCESS,
+        per_cpu: true,
+        ..NUMBERED
+    };
+    STACK_TRACE = 7, "BPF_MAP_TYPE_STACK_TRACE", "stack_trace", "4.6" => {
+        key: KeyRule::U32,
+        value: ValueRule::Stack,
+        ops: LOOKUP.union(DELETE).union(KEYS).union(MapOps::LOOKUP_AND_DELETE),
+        flags: NUMA.union(USER).union(MapFlags::STACK_BUILD_ID),
+        ..PLAIN
+    };
+    CGROUP_ARRAY = 8, "BPF_MAP_TYPE_CGROUP_ARRAY", "cgroup_array", "4.8" => {
+        value: ValueRule::Fd,
+        ops: UPDATE.union(DELETE).union(KEYS),
+        flags: NUMA.union(USER),
+        ..NUMBERED
+    };
     LRU_HASH = 9, "BPF_MAP_TYPE_LRU_HASH", "lru_hash", "4.10" => { flags: LRU_FLAGS, ..TABLE };
-    LRU_PERCPU_HASH = 10, "BPF_MAP_TYPE_LRU_PERCPU_HASH", "lru_percpu_hash", "4.10" => { flags: LRU_FLAGS.difference(NUMA), per_cpu: true, ..TABLE };
-    LPM_TRIE = 11, "BPF_MAP_TYPE_LPM_TRIE", "lpm_trie", "4.11" => { key: KeyRule::Prefix, ops: BASIC.union(READ_WRITE_BATCH).union(MapOps::DELETE_BATCH), flags: MapFlags::NO_PREALLOC.union(NUMA).union(ACCESS), required: MapFlags::NO_PREALLOC, ..PLAIN };
-    ARRAY_OF_MAPS = 12, "BPF_MAP_TYPE_ARRAY_OF_MAPS", "array_of_maps", "4.12" => { value: ValueRule::Fd, ops: BASIC.union(READ_WRITE_BATCH), flags: NUMA.union(USER), ..NUMBERED };
-    HASH_OF_MAPS = 13, "BPF_MAP_TYPE_HASH_OF_MAPS", "hash_of_maps", "4.12" => { value: ValueRule::Fd, ops: ALL.difference(MapOps::LOOKUP_AND_DELETE), flags: HASH_FLAGS.difference(MapFlags::RDONLY_PROG.union(MapFlags::WRONLY_PROG)), ..TABLE };
-    DEVMAP = 14, "BPF_MAP_TYPE_DEVMAP", "devmap", "4.14" => { value: ValueRule::Device, flags: NUMA.union(USER), ..NUMBERED };
-    SOCKMAP = 15, "BPF_MAP_TYPE_SOCKMAP", "sockmap", "4.14" => { value: ValueRule::Socket, flags: NUMA.union(USER), ..NUMBERED };
+    LRU_PERCPU_HASH = 10, "BPF_MAP_TYPE_LRU_PERCPU_HASH", "lru_percpu_hash", "4.10" => {
+        flags: LRU_FLAGS.difference(NUMA),
+        per_cpu: true,
+        ..TABLE
+    };
+    LPM_TRIE = 11, "BPF_MAP_TYPE_LPM_TRIE", "lpm_trie", "4.11" => {
+        key: KeyRule::Prefix,
+        ops: BASIC.union(READ_WRITE_BATCH).union(MapOps::DELETE_BATCH),
+        flags: MapFlags::NO_PREALLOC.union(NUMA).union(ACCESS),
+        required: MapFlags::NO_PREALLOC,
+        ..PLAIN
+    };
+    ARRAY_OF_MAPS = 12, "BPF_MAP_TYPE_ARRAY_OF_MAPS", "array_of_maps", "4.12" => {
+        value: ValueRule::Fd,
+        ops: BASIC.union(READ_WRITE_BATCH),
+        flags: NUMA.union(USER),
+        ..NUMBERED
+    };
+    HASH_OF_MAPS = 13, "BPF_MAP_TYPE_HASH_OF_MAPS", "hash_of_maps", "4.12" => {
+        value: ValueRule::Fd,
+        ops: ALL.difference(MapOps::LOOKUP_AND_DELETE),
+        ..TABLE
+    };
+    DEVMAP = 14, "BPF_MAP_TYPE_DEVMAP", "devmap", "4.14" => {
+        value: ValueRule::Device,
+        flags: NUMA.union(USER),
+        ..NUMBERED
+    };
+    SOCKMAP = 15, "BPF_MAP_TYPE_SOCKMAP", "sockmap", "4.14" => {
+        value: ValueRule::Socket,
+        flags: NUMA.union(USER),
+        ..NUMBERED
+    };
     CPUMAP = 16, "BPF_MAP_TYPE_CPUMAP", "cpumap", "4.15" => { value: ValueRule::Cpu, flags: NUMA, ..NUMBERED };
-    XSKMAP = 17, "BPF_MAP_TYPE_XSKMAP", "xskmap", "4.18" => { value: ValueRule::Fd, ops: UPDATE.union(DELETE).union(KEYS), flags: NUMA.union(USER), ..NUMBERED };
-    SOCKHASH = 18, "BPF_MAP_TYPE_SOCKHASH", "sockhash", "4.18" => { key: KeyRule::Any, value: ValueRule::Socket, ops: BASIC, flags: NUMA.union(USER), ..PLAIN };
-    CGROUP_STORAGE = 19, "BPF_MAP_TYPE_CGROUP_STORAGE", "cgroup_storage", "4.19" => { key: KeyRule::Cgroup, entries: EntriesRule::Zero, ops: LOOKUP.union(UPDATE).union(KEYS), flags: NUMA.union(ACCESS), ..PLAIN };
-    REUSEPORT_SOCKARRAY = 20, "BPF_MAP_TYPE_REUSEPORT_SOCKARRAY", "reuseport_sockarray", "4.19" => { value: ValueRule::Socket, ..NUMBERED };
-    PERCPU_CGROUP_STORAGE = 21, "BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE", "percpu_cgroup_storage", "4.20" => { key: KeyRule::Cgroup, entries: EntriesRule::Zero, ops: LOOKUP.union(UPDATE).union(KEYS), flags: NUMA.union(ACCESS), per_cpu: true, ..PLAIN };
-    QUEUE = 22, "BPF_MAP_TYPE_QUEUE", "queue", "4.20" => { ops: LOOKUP.union(UPDATE).union(MapOps::LOOKUP_AND_DELETE), flags: NUMA.union(ACCESS), ..PLAIN };
-    STACK = 23, "BPF_MAP_TYPE_STACK", "stack", "4.20" => { ops: LOOKUP.union(UPDATE).union(MapOps::LOOKUP_AND_DELETE), flags: NUMA.union(ACCESS), ..PLAIN };
+    XSKMAP = 17, "BPF_MAP_TYPE_XSKMAP", "xskmap", "4.18" => {
+        value: ValueRule::Fd,
+        ops: UPDATE.union(DELETE).union(KEYS),
+        flags: NUMA.union(USER),
+        ..NUMBERED
+    };
+    SOCKHASH = 18, "BPF_MAP_TYPE_SOCKHASH", "sockhash", "4.18" => {
+        key: KeyRule::Any,
+        value: ValueRule::Socket,
+        ops: BASIC,
+        flags: NUMA.union(USER),
+        ..PLAIN
+    };
+    CGROUP_STORAGE = 19, "BPF_MAP_TYPE_CGROUP_STORAGE", "cgroup_storage", "4.19" => {
+        key: KeyRule::Cgroup,
+        entries: EntriesRule::Zero,
+        ops: LOOKUP.union(UPDATE).union(KEYS),
+        flags: NUMA.union(ACCESS),
+        ..PLAIN
+    };
+    REUSEPORT_SOCKARRAY = 20, "BPF_MAP_TYPE_REUSEPORT_SOCKARRAY", "reuseport_sockarray", "4.19" => {
+        value: ValueRule::Socket,
+        ..NUMBERED
+    };
+    PERCPU_CGROUP_STORAGE = 21, "BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE", "percpu_cgroup_storage", "4.20" => {
+        key: KeyRule::Cgroup,
+        entries: EntriesRule::Zero,
+        ops: LOOKUP.union(UPDATE).union(KEYS),
+        flags: NUMA.union(ACCESS),
+        per_cpu: true,
+        ..PLAIN
+    };
+    QUEUE = 22, "BPF_MAP_TYPE_QUEUE", "queue", "4.20" => {
+        ops: LOOKUP.union(UPDATE).union(MapOps::LOOKUP_AND_DELETE),
+        flags: NUMA.union(ACCESS),
+        ..PLAIN
+    };
+    STACK = 23, "BPF_MAP_TYPE_STACK", "stack", "4.20" => {
+        ops: LOOKUP.union(UPDATE).union(MapOps::LOOKUP_AND_DELETE),
+        flags: NUMA.union(ACCESS),
+        ..PLAIN
+    };
     SK_STORAGE = 24, "BPF_MAP_TYPE_SK_STORAGE", "sk_storage", "5.2" => { ..STORAGE };
-    DEVMAP_HASH = 25, "BPF_MAP_TYPE_DEVMAP_HASH", "devmap_hash", "5.4" => { key: KeyRule::U32, value: ValueRule::Device, flags: NUMA.union(USER), ..NUMBERED };
-    STRUCT_OPS = 26, "BPF_MAP_TYPE_STRUCT_OPS", "struct_ops", "5.6" => { value: ValueRule::StructOps, entries: EntriesRule::One, flags: MapFlags::LINK, ..NUMBERED };
+    DEVMAP_HASH = 25, "BPF_MAP_TYPE_DEVMAP_HASH", "devmap_hash", "5.4" => {
+        key: KeyRule::U32,
+        value: ValueRule::Device,
+        flags: NUMA.union(USER),
+        ..NUMBERED
+    };
+    STRUCT_OPS = 26, "BPF_MAP_TYPE_STRUCT_OPS", "struct_ops", "5.6" => {
+        value: ValueRule::StructOps,
+        entries: EntriesRule::One,
+        flags: MapFlags::LINK,
+        ..NUMBERED
+    };
     RINGBUF = 27, "BPF_MAP_TYPE_RINGBUF", "ringbuf", "5.8" => { flags: NUMA.union(MapFlags::RB_OVERWRITE), ..RING };
     INODE_STORAGE = 28, "BPF_MAP_TYPE_INODE_STORAGE", "inode_storage", "5.10" => { ..STORAGE };
     TASK_STORAGE = 29, "BPF_MAP_TYPE_TASK_STORAGE", "task_storage", "5.11" => { ..STORAGE };
-    BLOOM_FILTER = 30, "BPF_MAP_TYPE_BLOOM_FILTER", "bloom_filter", "5.16" => { ops: LOOKUP.union(UPDATE), flags: NUMA.union(ACCESS).union(MapFlags::ZERO_SEED), ..PLAIN };
+    BLOOM_FILTER = 30, "BPF_MAP_TYPE_BLOOM_FILTER", "bloom_filter", "5.16" => {
+        ops: LOOKUP.union(UPDATE),
+        flags: NUMA.union(ACCESS).union(MapFlags::ZERO_SEED),
+        ..PLAIN
+    };
     USER_RINGBUF = 31, "BPF_MAP_TYPE_USER_RINGBUF", "user_ringbuf", "6.1" => { ..RING };
     CGRP_STORAGE = 32, "BPF_MAP_TYPE_CGRP_STORAGE", "cgrp_storage", "6.2" => { ..STORAGE };
-    ARENA = 33, "BPF_MAP_TYPE_ARENA", "arena", "6.9" => { value: ValueRule::None, entries: EntriesRule::Pages, flags: MapFlags::MMAPABLE.union(MapFlags::SEGV_ON_FAULT).union(MapFlags::NO_USER_CONV), required: MapFlags::MMAPABLE, mmap: Mmap::Yes, ..PLAIN };
-    INSN_ARRAY = 34, "BPF_MAP_TYPE_INSN_ARRAY", "insn_array", "6.19" => { value: ValueRule::Insn, ops: LOOKUP.union(UPDATE).union(KEYS), flags: MapFlags::empty(), ..NUMBERED };
-    RHASH = 35, "BPF_MAP_TYPE_RHASH", "rhash", "7.2" => { flags: MapFlags::NO_PREALLOC.union(NUMA).union(ACCESS), required: MapFlags::NO_PREALLOC, ..TABLE };
+    ARENA = 33, "BPF_MAP_TYPE_ARENA", "arena", "6.9" => {
+        value: ValueRule::None,
+        entries: EntriesRule::Pages,
+        flags: MapFlags::MMAPABLE.union(MapFlags::SEGV_ON_FAULT).union(MapFlags::NO_USER_CONV),
+        required: MapFlags::MMAPABLE,
+        mmap: Mmap::Yes,
+        ..PLAIN
+    };
+    INSN_ARRAY = 34, "BPF_MAP_TYPE_INSN_ARRAY", "insn_array", "6.19" => {
+        value: ValueRule::Insn,
+        ops: LOOKUP.union(UPDATE).union(KEYS),
+        flags: MapFlags::empty(),
+        ..NUMBERED
+    };
+    RHASH = 35, "BPF_MAP_TYPE_RHASH", "rhash", "7.2" => {
+        flags: MapFlags::NO_PREALLOC.union(NUMA).union(ACCESS),
+        required: MapFlags::NO_PREALLOC,
+        ..TABLE
+    };
 }
 
 impl MapType {

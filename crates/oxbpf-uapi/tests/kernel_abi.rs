@@ -495,3 +495,47 @@ fn helpers_are_allowed_where_the_kernel_allows_them() {
     assert_eq!(lines.count(), 211);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn maps_take_the_flags_and_commands_that_the_kernel_takes() {
+    use oxbpf_uapi::flags::MapFlags;
+    use oxbpf_uapi::map_type::MapOps;
+
+    const OPS: [MapOps; 9] = [
+        MapOps::LOOKUP,
+        MapOps::UPDATE,
+        MapOps::DELETE,
+        MapOps::NEXT_KEY,
+        MapOps::LOOKUP_AND_DELETE,
+        MapOps::LOOKUP_BATCH,
+        MapOps::LOOKUP_AND_DELETE_BATCH,
+        MapOps::UPDATE_BATCH,
+        MapOps::DELETE_BATCH,
+    ];
+    let mut wrong = Vec::new();
+    let lines = include_str!("../../../testdata/uapi/maps-7.2.txt").lines().filter(|l| !l.starts_with('#'));
+    for line in lines.clone() {
+        let numbers: Vec<u32> = line.split(' ').map(|n| n.parse().unwrap()).collect();
+        let [map_type, flags, required, ref errors @ ..] = numbers[..] else { panic!("{line}") };
+        let map_type = MapType(map_type);
+        let info = map_type.info().unwrap();
+        if (info.flags.bits(), info.required.bits()) != (flags, required) {
+            let (flags, required) = (MapFlags::from_bits_retain(flags), MapFlags::from_bits_retain(required));
+            wrong.push(format!("{map_type}: takes {flags} and needs {required}"));
+        }
+        assert_eq!(errors.len(), OPS.len());
+        for (op, &error) in OPS.into_iter().zip(errors) {
+            let element_at_fault = match op {
+                MapOps::UPDATE_BATCH => matches!(map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS),
+                MapOps::DELETE => map_type == MapType::SOCKMAP,
+                _ => false,
+            };
+            let works = !matches!(error, 95 | 524) && (error != 22 || element_at_fault);
+            if info.ops.contains(op) != works {
+                wrong.push(format!("{map_type}: {op:?} gives {error}"));
+            }
+        }
+    }
+    assert_eq!(lines.count(), MapType::ALL.len() - 2);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
