@@ -58,7 +58,9 @@ impl Flow<'_> {
         let unknown = Value::Unknown;
         let uninit = Value::Uninit;
         let start = State::entry([Value::Ctx, uninit, uninit, uninit, uninit]);
-        let mut todo = vec![(0, start)];
+        let entries = self.program.entries.iter().filter(|e| **e != 0);
+        let mut todo: Vec<_> =
+            entries.map(|e| (*e, State::entry([unknown; 5]))).chain([(0, start)]).collect();
         while let Some((index, new)) = todo.pop() {
             let Some(d) = self.program.get(index) else { continue };
             let Some(slot) = states.get_mut(index) else { continue };

@@ -58,6 +58,12 @@ pub trait Env {
         None
     }
 
+    /// Where functions start that the kernel calls and the program does not, such as an exception callback: all starts that the function
+    /// records of the load name will do.
+    fn entries(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
     /// Whether the kernel has a helper; the reason if not. Program type, licence and the helper's own rules are checked already.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ pub(crate) struct Program {
     pub(crate) insns: Vec<Option<Decoded>>,
     /// In order; the first is the main one.
     pub(crate) functions: Vec<Range<usize>>,
+    /// Starts of functions that the kernel calls.
+    pub(crate) entries: Vec<usize>,
 }
 
 impl Program {
@@ -45,11 +47,24 @@ pub(crate) fn check(input: &Input<'_>) -> Result<Program, Cause> {
             *slot = Some(decoded);
         }
     }
-    let program = Program { insns, functions: flow::functions(input.insns) };
+    let mut entries = input.env.entries();
+    entries.retain(|e| insns.get(*e).is_some_and(Option::is_some));
+    entries.push(0);
+    let program = Program { functions: functions(input, &entries), insns, entries };
     targets(&program)?;
     reach(&program)?;
     call_graph(&program)?;
     Ok(program)
+}
+
+/// The functions that calls and function addresses make, cut further where the kernel enters.
+fn functions(input: &Input<'_>, entries: &[usize]) -> Vec<Range<usize>> {
+    let called = flow::functions(input.insns);
+    let mut starts: Vec<usize> = called.iter().map(|f| f.start).chain(entries.iter().copied()).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    let ends = starts.iter().skip(1).copied().chain([input.insns.len()]);
+    starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
 }
 
 fn bad_insn(index: usize, error: DecodeError) -> Cause {
@@ -97,7 +112,7 @@ fn targets(program: &Program) -> Result<(), Cause> {
 fn reach(program: &Program) -> Result<(), Cause> {
     // Where a jump through a register goes is up to a table in a map, so anything in its function may be a target.
     let mut seen = vec![false; program.insns.len()];
-    let mut todo = vec![0];
+    let mut todo = program.entries.clone();
     while let Some(index) = todo.pop() {
         let Some(d) = program.get(index) else { continue };
         match seen.get_mut(index) {

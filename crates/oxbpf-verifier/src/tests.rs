@@ -107,6 +107,27 @@ fn every_instruction_is_within_reach() {
 }
 
 #[test]
+fn a_function_that_only_the_kernel_calls_is_within_reach() {
+    struct Callback(usize);
+    impl Env for Callback {
+        fn map(&self, _: MapRef) -> Option<MapInfo> {
+            None
+        }
+        fn entries(&self) -> Vec<usize> {
+            vec![self.0]
+        }
+    }
+    let insns = asm::parse("r0 = 0\nexit\nr0 = r1\nexit").unwrap();
+    let check = |env: &dyn Env| {
+        let (prog_type, attach_type) = (ProgType::SCHED_CLS, AttachType(0));
+        verify(&Input { insns: &insns, prog_type, attach_type, is_gpl: true, is_sleepable: false, env }, 0)
+    };
+    assert_eq!(check(&Callback(2)).unwrap().functions, [0..2, 2..4]);
+    assert_eq!(check(&Callback(0)).unwrap_err().cause, "unreachable insn 2");
+    assert_eq!(check(&Callback(99)).unwrap_err().cause, "unreachable insn 2");
+}
+
+#[test]
 fn functions_do_not_recurse_or_nest_too_deep() {
     refuse("call pc+1\nexit\nr0 = 0\ncall pc-2\nexit", 3, "recursive call from insn 3");
     let chain = "call pc+1\nexit\n".repeat(8) + "r0 = 0\nexit";
