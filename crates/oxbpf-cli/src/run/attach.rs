@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use oxbpf::link::{IterReader, Link, Order, PerfEventBuilder, PerfEventOpts, TcHook, TcOpts, UprobeOpts, XdpOpts};
 use oxbpf::{AttachKind, ErrorKind, Object, Program};
 use oxbpf_kernel::Fact;
-use oxbpf_uapi::{AttachType, ProgType};
+use oxbpf_uapi::{AttachType, Errno, ProgType};
 
 use super::host::Host;
 use super::sink::Sink;
@@ -139,7 +139,8 @@ fn tc(program: &Program<'_>, ifindex: u32) -> Result<Link> {
     let is_tcx = is_egress || program.expected_attach_type() == AttachType::TCX_INGRESS;
     if is_tcx {
         match program.attach_tcx(ifindex, Order::default()) {
-            Err(e) if matches!(e.kind(), ErrorKind::Unsupported { .. }) => {}
+            // What a kernel before 6.6 says; a filter needs no more than the program then.
+            Err(e) if e.errno() == Errno::EINVAL => log::info!("tcx: {e}; attaching a filter instead"),
             result => return Ok(result?),
         }
     }
