@@ -12,7 +12,7 @@ use crate::spec::{
     Code, ExternKind, FuncId, InitialSlot, MapId, MapSpec, ObjectSpec, Pinning, ProgId, RelocTarget,
 };
 
-/// Bytes of contents that are shown of a data map.
+/// Bytes of contents that are shown of a data map, without zeros at their end.
 const SHOWN_BYTES: usize = 64;
 
 /// Shows a spec as text.
@@ -120,13 +120,13 @@ impl Dump<'_> {
             writeln!(f, "{indent}[{index}] = {name}")?;
         }
         if !m.data.is_empty() {
-            let used = m.data.iter().rposition(|b| *b != 0).map_or(0, |i| i + 1);
+            let shown = m.data.get(..SHOWN_BYTES).unwrap_or(&m.data);
+            let used = shown.iter().rposition(|b| *b != 0).map_or(0, |i| i + 1);
             let mut hex = String::new();
-            for b in m.data.iter().take(used.min(SHOWN_BYTES)) {
+            for b in shown.iter().take(used) {
                 write!(hex, "{b:02x}")?;
             }
-            let rest =
-                if used > SHOWN_BYTES { format!(" and {} more", used - SHOWN_BYTES) } else { String::new() };
+            let rest = if shown.len() < m.data.len() { " …" } else { "" };
             writeln!(f, "{indent}{} bytes: {hex}{rest}", m.data.len())?;
         }
         Ok(())
