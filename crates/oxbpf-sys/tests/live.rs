@@ -15,29 +15,10 @@ use oxbpf_uapi::insn::*;
 use oxbpf_uapi::{AttachType, Errno, HelperId, Insn, MapType, ProgType};
 use zerocopy::{FromZeros, IntoBytes};
 
-/// The running kernel, or the reason why this test is skipped.
-fn kernel(test: &str) -> Option<Kernel> {
-    match oxbpf_sys::why_not_bpf() {
-        None => Some(oxbpf_sys::kernel()),
-        Some(reason) => {
-            skipped(test, reason);
-            None
-        }
-    }
-}
-
-/// Says why a test does nothing.
-#[allow(clippy::print_stderr, reason = "a skipped test says so where people look")]
-fn skipped(test: &str, reason: impl std::fmt::Display) {
-    eprintln!("skipped {test}: {reason}");
-}
-
+/// The running kernel; the test ends here, saying why, if bpf(2) is refused.
 macro_rules! kernel_or_skip {
-    ($test:literal) => {
-        match kernel($test) {
-            Some(kernel) => kernel,
-            None => return,
-        }
+    () => {
+        if testkit::require_bpf() { oxbpf_sys::kernel() } else { return }
     };
 }
 
@@ -78,7 +59,7 @@ fn load(kernel: &Kernel, prog_type: ProgType, insns: &[Insn]) -> ProgFd {
 
 #[test]
 fn elements_of_a_hash_map_come_and_go() {
-    let kernel = kernel_or_skip!("elements_of_a_hash_map_come_and_go");
+    let kernel = kernel_or_skip!();
     let map = map(&kernel, MapType::HASH, 4, 8, 16);
     assert!(map.number() > 2);
     let (key, other) = (7_u32.to_ne_bytes(), 8_u32.to_ne_bytes());
@@ -104,7 +85,7 @@ fn elements_of_a_hash_map_come_and_go() {
 
 #[test]
 fn buffers_that_are_too_short_never_reach_the_kernel() {
-    let kernel = kernel_or_skip!("buffers_that_are_too_short_never_reach_the_kernel");
+    let kernel = kernel_or_skip!();
     let plain = map(&kernel, MapType::ARRAY, 4, 8, 1);
     // The same map by another descriptor, whose sizes have to be asked.
     let mut info = MapInfo::new_zeroed();
@@ -127,7 +108,7 @@ fn buffers_that_are_too_short_never_reach_the_kernel() {
 
 #[test]
 fn batches_say_how_far_they_came() {
-    let kernel = kernel_or_skip!("batches_say_how_far_they_came");
+    let kernel = kernel_or_skip!();
     let map = map(&kernel, MapType::HASH, 4, 4, 64);
     let keys: Vec<u32> = (0..40).collect();
     let values: Vec<u32> = keys.iter().map(|k| k * 3).collect();
@@ -175,7 +156,7 @@ fn batches_say_how_far_they_came() {
 
 #[test]
 fn a_frozen_map_is_read_only_and_mapped_memory_is_the_value() {
-    let kernel = kernel_or_skip!("a_frozen_map_is_read_only_and_mapped_memory_is_the_value");
+    let kernel = kernel_or_skip!();
     const MMAPABLE: u32 = 1 << 10;
     let req = MapCreate {
         map_type: MapType::ARRAY,
@@ -201,7 +182,7 @@ fn a_frozen_map_is_read_only_and_mapped_memory_is_the_value() {
 
 #[test]
 fn a_program_runs_on_data_and_gives_its_result() {
-    let kernel = kernel_or_skip!("a_program_runs_on_data_and_gives_its_result");
+    let kernel = kernel_or_skip!();
     // r0 = skb->len
     let len = Insn::new(BPF_LDX | BPF_MEM | BPF_W, 0, 1, 0, 0);
     let prog = load(&kernel, ProgType::SOCKET_FILTER, &[len, EXIT]);
@@ -238,7 +219,7 @@ fn a_program_runs_on_data_and_gives_its_result() {
 
 #[test]
 fn a_refused_program_comes_with_the_verifiers_words() {
-    let kernel = kernel_or_skip!("a_refused_program_comes_with_the_verifiers_words");
+    let kernel = kernel_or_skip!();
     let mut buf = vec![0; 1 << 12];
     let log = Some(LogBuf { level: 1, buf: &mut buf, true_size: 0 });
     let req = ProgLoad {
@@ -283,7 +264,7 @@ fn btf_of_int() -> Vec<u8> {
 
 #[test]
 fn btf_that_is_loaded_comes_back_by_its_id() {
-    let kernel = kernel_or_skip!("btf_that_is_loaded_comes_back_by_its_id");
+    let kernel = kernel_or_skip!();
     let data = btf_of_int();
     let (result, _) = kernel.btf_load(BtfLoad { btf: &data, ..Default::default() });
     let btf = result.expect("load");
@@ -308,10 +289,9 @@ fn btf_that_is_loaded_comes_back_by_its_id() {
 
 #[test]
 fn a_pinned_map_is_the_same_map() {
-    let kernel = kernel_or_skip!("a_pinned_map_is_the_same_map");
+    let kernel = kernel_or_skip!();
     let Some(bpffs) = oxbpf_sys::mounts::bpffs() else {
-        skipped("a_pinned_map_is_the_same_map", "no BPF file system at /sys/fs/bpf");
-        return;
+        testkit::skip!("no BPF file system at /sys/fs/bpf");
     };
     let path: PathBuf = bpffs.join(format!("oxbpf-live-{}", std::process::id()));
     let map = map(&kernel, MapType::ARRAY, 4, 4, 1);
@@ -354,7 +334,7 @@ fn ring_writer(ring: &MapFd, process: u32) -> Vec<Insn> {
 
 #[test]
 fn what_a_program_writes_arrives_through_the_ring_and_wraps() {
-    let kernel = kernel_or_skip!("what_a_program_writes_arrives_through_the_ring_and_wraps");
+    let kernel = kernel_or_skip!();
     let ring = map(&kernel, MapType::RINGBUF, 0, 0, 4096);
     let prog = load(&kernel, ProgType::RAW_TRACEPOINT, &ring_writer(&ring, std::process::id()));
     let mut consumer = RingConsumer::map(&kernel, &ring, 4096).expect("mmap");
@@ -366,11 +346,7 @@ fn what_a_program_writes_arrives_through_the_ring_and_wraps() {
     let link = match kernel.raw_tracepoint_open(req) {
         Ok(link) => link,
         Err(e) => {
-            skipped(
-                "what_a_program_writes_arrives_through_the_ring_and_wraps",
-                format!("raw tracepoint: {e}"),
-            );
-            return;
+            testkit::skip!("raw tracepoint: {e}");
         }
     };
     let mut last = 0;
@@ -396,7 +372,7 @@ fn what_a_program_writes_arrives_through_the_ring_and_wraps() {
 
 #[test]
 fn a_perf_event_counts_and_its_ring_takes_samples_of_programs() {
-    let kernel = kernel_or_skip!("a_perf_event_counts_and_its_ring_takes_samples_of_programs");
+    let kernel = kernel_or_skip!();
     const SOFTWARE: u32 = 1;
     const BPF_OUTPUT: u64 = 10;
     const SAMPLE_RAW: u64 = 1 << 10;
@@ -453,11 +429,10 @@ fn a_perf_event_counts_and_its_ring_takes_samples_of_programs() {
 
 #[test]
 fn programs_on_an_event_are_told_by_their_ids() {
-    let kernel = kernel_or_skip!("programs_on_an_event_are_told_by_their_ids");
+    let kernel = kernel_or_skip!();
     let what = Fact::TracepointId { category: "sched", name: "sched_switch" };
     let Ok(id) = kernel.fact(what) else {
-        skipped("programs_on_an_event_are_told_by_their_ids", "no tracefs");
-        return;
+        testkit::skip!("no tracefs");
     };
     let id: u64 = std::str::from_utf8(&id).expect("text").parse().expect("number");
     const TRACEPOINT: u32 = 2;
@@ -478,10 +453,9 @@ fn programs_on_an_event_are_told_by_their_ids() {
 
 #[test]
 fn iterators_are_read_to_their_end() {
-    let kernel = kernel_or_skip!("iterators_are_read_to_their_end");
+    let kernel = kernel_or_skip!();
     let Ok(btf) = kernel.fact(Fact::VmlinuxBtf) else {
-        skipped("iterators_are_read_to_their_end", "the kernel has no BTF");
-        return;
+        testkit::skip!("the kernel has no BTF");
     };
     assert_eq!(btf[..2], 0xeb9f_u16.to_ne_bytes());
     // The id of bpf_iter_task's function is not worth a BTF reader here: any iterator will do that loads.
@@ -489,14 +463,12 @@ fn iterators_are_read_to_their_end() {
         .args(["btf", "dump", "file", "/sys/kernel/btf/vmlinux"])
         .output();
     let Ok(text) = text else {
-        skipped("iterators_are_read_to_their_end", "no bpftool to find a type id");
-        return;
+        testkit::skip!("no bpftool to find a type id");
     };
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     let line = text.lines().find(|l| l.contains("FUNC 'bpf_iter_bpf_map'"));
     let Some(id) = line.and_then(|l| l.strip_prefix('[')?.split(']').next()?.parse().ok()) else {
-        skipped("iterators_are_read_to_their_end", "no map iterator in the kernel");
-        return;
+        testkit::skip!("no map iterator in the kernel");
     };
     let insns = [mov(0, 0), EXIT];
     let req = ProgLoad {
@@ -528,17 +500,15 @@ fn iterators_are_read_to_their_end() {
 
 #[test]
 fn programs_of_a_cgroup_are_listed() {
-    let kernel = kernel_or_skip!("programs_of_a_cgroup_are_listed");
+    let kernel = kernel_or_skip!();
     let mounts = std::fs::read_to_string("/proc/self/mounts").expect("mounts");
     let mut fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     let Some(mount) = fields.find(|fields| fields.get(2) == Some(&"cgroup2")) else {
-        skipped("programs_of_a_cgroup_are_listed", "no cgroup2 file system");
-        return;
+        testkit::skip!("no cgroup2 file system");
     };
     let dir = Path::new(mount[1]).join(format!("oxbpf-live-{}", std::process::id()));
     if let Err(e) = std::fs::create_dir(&dir) {
-        skipped("programs_of_a_cgroup_are_listed", format!("{}: {e}", dir.display()));
-        return;
+        testkit::skip!("{}: {e}", dir.display());
     }
     let attached = kernel.open(Opening::Cgroup(&dir)).and_then(|cgroup| {
         let prog = load(&kernel, ProgType::CGROUP_SKB, &[mov(0, 1), EXIT]);
@@ -569,7 +539,7 @@ fn programs_of_a_cgroup_are_listed() {
     std::fs::remove_dir(&dir).expect("remove");
     match attached {
         Ok((count, id)) => assert!(count == 1 && id != 0),
-        Err(e) => skipped("programs_of_a_cgroup_are_listed", e),
+        Err(e) => testkit::skip_this(e),
     }
 }
 
@@ -609,12 +579,11 @@ fn find_attr(mut attrs: &[u8], kind: u16) -> Option<&[u8]> {
 
 #[test]
 fn xdp_is_attached_by_netlink_to_an_interface_of_a_new_namespace() {
-    let kernel = kernel_or_skip!("xdp_is_attached_by_netlink_to_an_interface_of_a_new_namespace");
+    let kernel = kernel_or_skip!();
     // The namespace is this thread's, which ends with the test.
     #[allow(deprecated, reason = "only unsharing the descriptor table needs care")]
     if let Err(e) = rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNET) {
-        skipped("xdp_is_attached_by_netlink_to_an_interface_of_a_new_namespace", format!("unshare: {e}"));
-        return;
+        testkit::skip!("unshare: {e}");
     }
     const ROUTE: u32 = 0;
     let (newlink, getlink, setlink) = (16, 18, 19);
@@ -633,8 +602,7 @@ fn xdp_is_attached_by_netlink_to_an_interface_of_a_new_namespace() {
     let attrs = [attr(3, b"ox0\0"), attr(18, &info)].concat();
     let message = link_message(newlink, request | create | excl, 0, &attrs);
     if let Err(e) = send(&message, &mut |_| ()) {
-        skipped("xdp_is_attached_by_netlink_to_an_interface_of_a_new_namespace", format!("veth: {e}"));
-        return;
+        testkit::skip!("veth: {e}");
     }
     assert_eq!(send(&message, &mut |_| ()), Err(Errno::EEXIST), "a refusal is the answer");
     let index = kernel.fact(Fact::InterfaceIndex("ox0")).expect("index");
