@@ -1,0 +1,143 @@
+//! Facts about the embedded kernel, in the texts that procfs, sysfs and tracefs would give.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use oxbpf_kernel::{Blob, Fact};
+use oxbpf_uapi::Errno;
+
+use crate::state::State;
+use crate::{kbtf, perf, tracepoints};
+
+/// The Linux that the embedded kernel behaves like.
+const VERSION: (u32, u32, u32) = (6, 12, 0);
+/// What tells it from that.
+const RELEASE_SUFFIX: &str = "-oxbpf";
+
+/// What is built in. Other options are not set.
+const CONFIG: &[(&str, &str)] = &[
+    ("CONFIG_64BIT", "y"),
+    ("CONFIG_BPF", "y"),
+    ("CONFIG_BPF_SYSCALL", "y"),
+    ("CONFIG_BPF_EVENTS", "y"),
+    ("CONFIG_DEBUG_INFO_BTF", "y"),
+    ("CONFIG_FTRACE_SYSCALLS", "y"),
+    // `bpf_jiffies64` counts this many a second.
+    ("CONFIG_HZ", "250"),
+    ("CONFIG_NET", "y"),
+    ("CONFIG_NET_CLS_BPF", "y"),
+    ("CONFIG_PERF_EVENTS", "y"),
+    ("CONFIG_UPROBE_EVENTS", "y"),
+];
+
+/// Longest program file or library that is read.
+const MAX_BINARY: u64 = 2 << 30;
+/// Most frames of a stack trace.
+const MAX_STACK_DEPTH: u32 = 127;
+
+/// Answers a question about the system, but for network interfaces.
+pub(crate) fn fact(state: &State, what: Fact<'_>) -> Result<Blob, Errno> {
+    let (major, minor, patch) = VERSION;
+    let text = match what {
+        Fact::VmlinuxBtf => return Ok(kbtf::btf().raw().to_vec().into()),
+        Fact::Binary(path) => return binary(path),
+        Fact::ProcessMaps(pid) => return read(Path::new(&format!("/proc/{pid}/maps"))),
+        Fact::Modules => String::new(),
+        Fact::Kallsyms => lines(|(name, addr)| format!("{addr:016x} T {name}")),
+        Fact::AvailableFunctions => lines(|(name, _)| name),
+        Fact::AvailableFunctionAddrs => lines(|(name, addr)| format!("{addr:016x} {name}")),
+        Fact::KernelConfig => {
+            let machine = if cfg!(target_arch = "x86_64") { "CONFIG_X86_64=y\n" } else { "" };
+            CONFIG.iter().fold(machine.to_owned(), |mut text, (name, value)| {
+                let _ = writeln!(text, "{name}={value}");
+                text
+            })
+        }
+        Fact::KernelRelease => format!("{major}.{minor}.{patch}{RELEASE_SUFFIX}"),
+        Fact::KernelVersion => ((major << 16) + (minor << 8) + patch).to_string(),
+        Fact::PossibleCpus | Fact::OnlineCpus => match state.cpus {
+            0 | 1 => "0".to_owned(),
+            cpus => format!("0-{}", cpus - 1),
+        },
+        Fact::TracepointId { category, name } => {
+            tracepoints::id_of(category, name).ok_or(Errno::ENOENT)?.to_string()
+        }
+        Fact::TracepointFormat { category, name } => {
+            tracepoints::format(category, name).ok_or(Errno::ENOENT)?
+        }
+        Fact::PmuType("kprobe") => perf::PMU_KPROBE.to_string(),
+        Fact::PmuType("uprobe") => perf::PMU_UPROBE.to_string(),
+        Fact::PmuRetprobeBit("kprobe" | "uprobe") => perf::RETPROBE_BIT.to_string(),
+        Fact::MaxStackDepth => MAX_STACK_DEPTH.to_string(),
+        _ => return Err(Errno::ENOENT),
+    };
+    Ok(text.into_bytes().into())
+}
+
+fn lines(line: impl Fn((String, u64)) -> String) -> String {
+    let lines: Vec<String> = tracepoints::functions().map(line).collect();
+    lines.join("\n")
+}
+
+fn binary(path: &Path) -> Result<Blob, Errno> {
+    let metadata = std::fs::metadata(path).map_err(errno)?;
+    if !metadata.is_file() || metadata.len() > MAX_BINARY {
+        return Err(Errno::EINVAL);
+    }
+    read(path)
+}
+
+fn read(path: &Path) -> Result<Blob, Errno> {
+    let mut bytes = Vec::new();
+    // A file may grow while it is read.
+    let file = File::open(path).map_err(errno)?;
+    file.take(MAX_BINARY).read_to_end(&mut bytes).map_err(errno)?;
+    Ok(bytes.into())
+}
+
+fn errno(error: std::io::Error) -> Errno {
+    Errno(error.raw_os_error().unwrap_or(Errno::EIO.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RuntimeOptions;
+
+    fn text(what: Fact<'_>) -> Result<String, Errno> {
+        let state = State::new(&RuntimeOptions { memory_limit: 1 << 24, cpus: 4 }).unwrap();
+        fact(&state, what).map(|blob| String::from_utf8(blob.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn facts_read_as_those_of_linux() {
+        assert_eq!(text(Fact::KernelRelease).unwrap(), "6.12.0-oxbpf");
+        assert_eq!(text(Fact::KernelVersion).unwrap(), "396288");
+        assert_eq!(text(Fact::OnlineCpus).unwrap(), "0-3");
+        assert_eq!(text(Fact::Modules).unwrap(), "");
+        assert_eq!(text(Fact::PmuType("uprobe")).unwrap(), "9");
+        assert_eq!(text(Fact::PmuType("cpu")), Err(Errno::ENOENT));
+        assert_eq!(text(Fact::TracepointId { category: "sched", name: "sched_switch" }), Err(Errno::ENOENT));
+        assert!(
+            text(Fact::KernelConfig).unwrap().lines().all(|l| l.starts_with("CONFIG_") && l.contains('='))
+        );
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn functions_are_listed_with_their_addresses() {
+        assert_eq!(text(Fact::Kallsyms).unwrap().lines().next(), Some("ffffffff81000000 T __x64_sys_read"));
+        assert!(text(Fact::AvailableFunctions).unwrap().lines().any(|l| l == "__x64_sys_openat"));
+    }
+
+    #[test]
+    fn only_plain_files_are_binaries() {
+        assert_eq!(text(Fact::Binary(Path::new("/"))), Err(Errno::EINVAL));
+        assert_eq!(text(Fact::Binary(Path::new("/no/such/file"))), Err(Errno::ENOENT));
+        let own = std::env::current_exe().unwrap();
+        let state = State::new(&RuntimeOptions::default()).unwrap();
+        assert!(fact(&state, Fact::Binary(&own)).unwrap().starts_with(b"\x7fELF"));
+    }
+}
