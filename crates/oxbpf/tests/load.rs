@@ -2,8 +2,11 @@
 
 mod fake;
 
+use std::sync::{Arc, Mutex};
+
 use fake::{Fake, number, object, write_log};
 use oxbpf::{ErrorKind, Feature, Features, Kernel};
+use oxbpf_btf::{Btf, Type, TypeId};
 use oxbpf_kernel::{Command, Fact};
 use oxbpf_uapi::flags::MapFlags;
 use oxbpf_uapi::{Errno, Insn, MapType};
@@ -438,4 +441,37 @@ fn co_re_needs_the_kernels_types_and_says_so() {
     assert!(matches!(error.kind(), ErrorKind::Unsupported { .. }), "{error}");
     assert!(error.hint().contains("CONFIG_DEBUG_INFO_BTF"));
     assert_eq!(fake.live(), 0);
+}
+
+#[test]
+fn tagged_context_gets_the_type_that_old_kernels_look_for() {
+    let fake = Fake::new();
+    let records = Arc::new(Mutex::new(Vec::new()));
+    let (btf, funcs) = (Arc::new(Mutex::new(Vec::new())), records.clone());
+    let loaded_btf = btf.clone();
+    fake.refuse(move |cmd| match cmd {
+        Command::BtfLoad(req) => {
+            *loaded_btf.lock().unwrap() = req.btf.to_vec();
+            None
+        }
+        Command::ProgLoad(req) if req.prog_name == "det_arg_ctx" => Some(Errno::EINVAL),
+        Command::ProgLoad(req) => {
+            *funcs.lock().unwrap() = req.func_info.to_vec();
+            None
+        }
+        _ => None,
+    });
+    let mut open = fake.builder().open_file(object("testdata/objects/arg_tags.o")).unwrap();
+    open.program_mut("on_tracepoint").unwrap().set_autoload(false);
+    let before = open.btf().unwrap().type_count();
+    open.load().unwrap();
+
+    let btf = Btf::parse(btf.lock().unwrap().clone()).unwrap();
+    let records = records.lock().unwrap();
+    let func = TypeId(number::<u32>(&records, 12));
+    assert!(func.0 >= before, "the function's record refers to an added type");
+    let Type::FuncProto(proto) = btf.get(btf.get(func).unwrap().type_id()).unwrap().view() else { panic!() };
+    let pointer = proto.params().next().unwrap().type_id;
+    let context = btf.get(btf.get(pointer).unwrap().type_id()).unwrap();
+    assert_eq!(context.name(), "bpf_perf_event_data");
 }

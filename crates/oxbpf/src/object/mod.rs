@@ -6,6 +6,7 @@
 
 pub mod state;
 
+mod arg_ctx;
 mod attach_target;
 mod btf;
 mod builder;

@@ -28,9 +28,11 @@ impl Core {
         let types = KernelTypes::new(&self.kernel);
         let externs = self.resolve_externs(&types)?;
         self.relocate_core(&types)?;
+        let func_types = self.fix_context_arguments()?;
         self.load_btf()?;
         self.create_maps()?;
         self.relocate_programs(&externs)?;
+        self.use_func_types(&func_types);
         self.find_attach_targets(&types)
     }
 
