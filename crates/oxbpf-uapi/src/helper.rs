@@ -150,7 +150,10 @@ table! {
         progs: BASE,
         variants: &[
             Variant {
-                progs: any(&[PROBES, CGROUP, SOCKET_FILTER, XDP, SOCK_OPS, SK_SKB, SK_MSG, SK_REUSEPORT, FLOW_DISSECTOR, TRACING, STRUCT_OPS, LSM, SK_LOOKUP, SYSCALL, NETFILTER]),
+                progs: any(&[
+                    PROBES, CGROUP, SOCKET_FILTER, XDP, SOCK_OPS, SK_SKB, SK_MSG, SK_REUSEPORT, FLOW_DISSECTOR,
+                    TRACING, STRUCT_OPS, LSM, SK_LOOKUP, SYSCALL, NETFILTER,
+                ]),
                 args: &[],
             },
         ],

@@ -54,14 +54,19 @@ table! {
     KPROBE = 2, "BPF_PROG_TYPE_KPROBE", "kprobe", "4.1" => {
         ctx: "bpf_user_pt_regs_t",
         kernel_ctx: "struct pt_regs",
-        attach_types: &[AttachType::PERF_EVENT, AttachType::TRACE_KPROBE_MULTI, AttachType::TRACE_KPROBE_SESSION, AttachType::TRACE_UPROBE_MULTI, AttachType::TRACE_UPROBE_SESSION],
+        attach_types: &[
+            AttachType::PERF_EVENT, AttachType::TRACE_KPROBE_MULTI, AttachType::TRACE_KPROBE_SESSION,
+            AttachType::TRACE_UPROBE_MULTI, AttachType::TRACE_UPROBE_SESSION,
+        ],
         perfmon: true,
         ..NONE
     };
     SCHED_CLS = 3, "BPF_PROG_TYPE_SCHED_CLS", "sched_cls", "4.1" => {
         ctx: "struct __sk_buff",
         kernel_ctx: "struct sk_buff",
-        attach_types: &[AttachType::TCX_INGRESS, AttachType::TCX_EGRESS, AttachType::NETKIT_PRIMARY, AttachType::NETKIT_PEER],
+        attach_types: &[
+            AttachType::TCX_INGRESS, AttachType::TCX_EGRESS, AttachType::NETKIT_PRIMARY, AttachType::NETKIT_PEER,
+        ],
         test_run: true,
         net_admin: true,
         ..NONE
@@ -106,7 +111,10 @@ table! {
     CGROUP_SOCK = 9, "BPF_PROG_TYPE_CGROUP_SOCK", "cgroup_sock", "4.10" => {
         ctx: "struct bpf_sock",
         kernel_ctx: "struct sock",
-        attach_types: &[AttachType::CGROUP_INET_SOCK_CREATE, AttachType::CGROUP_INET_SOCK_RELEASE, AttachType::CGROUP_INET4_POST_BIND, AttachType::CGROUP_INET6_POST_BIND],
+        attach_types: &[
+            AttachType::CGROUP_INET_SOCK_CREATE, AttachType::CGROUP_INET_SOCK_RELEASE,
+            AttachType::CGROUP_INET4_POST_BIND, AttachType::CGROUP_INET6_POST_BIND,
+        ],
         checks_attach_type: true,
         net_admin: true,
         ..NONE
@@ -142,7 +150,9 @@ table! {
     SK_SKB = 14, "BPF_PROG_TYPE_SK_SKB", "sk_skb", "4.14" => {
         ctx: "struct __sk_buff",
         kernel_ctx: "struct sk_buff",
-        attach_types: &[AttachType::SK_SKB_STREAM_PARSER, AttachType::SK_SKB_STREAM_VERDICT, AttachType::SK_SKB_VERDICT],
+        attach_types: &[
+            AttachType::SK_SKB_STREAM_PARSER, AttachType::SK_SKB_STREAM_VERDICT, AttachType::SK_SKB_VERDICT,
+        ],
         net_admin: true,
         ..NONE
     };
@@ -170,7 +180,15 @@ table! {
     CGROUP_SOCK_ADDR = 18, "BPF_PROG_TYPE_CGROUP_SOCK_ADDR", "cgroup_sock_addr", "4.17" => {
         ctx: "struct bpf_sock_addr",
         kernel_ctx: "struct bpf_sock_addr_kern",
-        attach_types: &[AttachType::CGROUP_INET4_BIND, AttachType::CGROUP_INET6_BIND, AttachType::CGROUP_INET4_CONNECT, AttachType::CGROUP_INET6_CONNECT, AttachType::CGROUP_UNIX_CONNECT, AttachType::CGROUP_INET4_GETPEERNAME, AttachType::CGROUP_INET6_GETPEERNAME, AttachType::CGROUP_UNIX_GETPEERNAME, AttachType::CGROUP_INET4_GETSOCKNAME, AttachType::CGROUP_INET6_GETSOCKNAME, AttachType::CGROUP_UNIX_GETSOCKNAME, AttachType::CGROUP_UDP4_SENDMSG, AttachType::CGROUP_UDP6_SENDMSG, AttachType::CGROUP_UNIX_SENDMSG, AttachType::CGROUP_UDP4_RECVMSG, AttachType::CGROUP_UDP6_RECVMSG, AttachType::CGROUP_UNIX_RECVMSG],
+        attach_types: &[
+            AttachType::CGROUP_INET4_BIND, AttachType::CGROUP_INET6_BIND, AttachType::CGROUP_INET4_CONNECT,
+            AttachType::CGROUP_INET6_CONNECT, AttachType::CGROUP_UNIX_CONNECT, AttachType::CGROUP_INET4_GETPEERNAME,
+            AttachType::CGROUP_INET6_GETPEERNAME, AttachType::CGROUP_UNIX_GETPEERNAME,
+            AttachType::CGROUP_INET4_GETSOCKNAME, AttachType::CGROUP_INET6_GETSOCKNAME,
+            AttachType::CGROUP_UNIX_GETSOCKNAME, AttachType::CGROUP_UDP4_SENDMSG, AttachType::CGROUP_UDP6_SENDMSG,
+            AttachType::CGROUP_UNIX_SENDMSG, AttachType::CGROUP_UDP4_RECVMSG, AttachType::CGROUP_UDP6_RECVMSG,
+            AttachType::CGROUP_UNIX_RECVMSG,
+        ],
         checks_attach_type: true,
         net_admin: true,
         ..NONE
@@ -228,7 +246,11 @@ table! {
     TRACING = 26, "BPF_PROG_TYPE_TRACING", "tracing", "5.5" => {
         ctx: "void *",
         kernel_ctx: "void *",
-        attach_types: &[AttachType::TRACE_RAW_TP, AttachType::TRACE_FENTRY, AttachType::TRACE_FEXIT, AttachType::MODIFY_RETURN, AttachType::TRACE_ITER, AttachType::TRACE_FSESSION, AttachType::TRACE_FENTRY_MULTI, AttachType::TRACE_FEXIT_MULTI, AttachType::TRACE_FSESSION_MULTI],
+        attach_types: &[
+            AttachType::TRACE_RAW_TP, AttachType::TRACE_FENTRY, AttachType::TRACE_FEXIT, AttachType::MODIFY_RETURN,
+            AttachType::TRACE_ITER, AttachType::TRACE_FSESSION, AttachType::TRACE_FENTRY_MULTI,
+            AttachType::TRACE_FEXIT_MULTI, AttachType::TRACE_FSESSION_MULTI,
+        ],
         checks_attach_type: true,
         takes_btf_id: true,
         test_run: true,
