@@ -3,7 +3,7 @@
 use oxbpf_asm::Decoded;
 use oxbpf_asm::Kind;
 use oxbpf_uapi::helper::{Arg, ArgClass, HelperInfo, RetClass};
-use oxbpf_uapi::{Errno, HelperId, MapType};
+use oxbpf_uapi::{Errno, HelperId, MapType, ProgType};
 
 use crate::flow::{Failure, Flow, denied, readable};
 use crate::state::{Object, State, Value};
@@ -77,11 +77,12 @@ impl Flow<'_> {
             return self.input.env.kfunc(id, d.insn.off).map(|()| 0).map_err(|why| (Errno::EINVAL, why));
         }
         let (id, info) = helper(d);
-        let name = id.c_name().unwrap_or("unknown");
-        let Some(info) = info else { return invalid(format!("invalid func {name}#{}", d.insn.imm)) };
-        if !id.allowed_in(self.input.prog_type) && self.input.prog_type != oxbpf_uapi::ProgType::EXT {
+        let Some(name) = id.c_name() else { return invalid(format!("invalid func unknown#{}", d.insn.imm)) };
+        // An extension may call what the program may that it replaces a part of.
+        let is_allowed = id.allowed_in(self.input.prog_type) || self.input.prog_type == ProgType::EXT;
+        let Some(info) = info.filter(|_| is_allowed) else {
             return invalid(format!("program of this type cannot use helper {name}#{}", id.0));
-        }
+        };
         if info.gpl_only && !self.input.is_gpl {
             return invalid("cannot call GPL-restricted function from non-GPL compatible program".to_owned());
         }
@@ -94,8 +95,15 @@ impl Flow<'_> {
         for (reg, arg) in (1..).zip(args) {
             readable(state, reg)?;
             check_arg(state.get(reg), reg, arg)?;
-            if let Value::Frame(Some(off)) = state.get(reg) {
-                reached = reached.max(off.min(0).unsigned_abs() as i32);
+            let Value::Frame(Some(off)) = state.get(reg) else { continue };
+            reached = reached.max(off.min(0).unsigned_abs() as i32);
+            let size = match arg.class {
+                ArgClass::Mem => state.get(reg + 1).known().unwrap_or(0),
+                _ => arg.size.into(),
+            };
+            if i64::try_from(size).map_or(true, |size| size > -i64::from(off)) {
+                let how = if arg.uninit || arg.write { "write to" } else { "read from" };
+                return invalid(format!("invalid {how} stack R{reg} off={off} size={size}"));
             }
         }
         self.check_map(id, state)?;

@@ -368,8 +368,12 @@ impl Flow<'_> {
                 denied(format!("R{reg} invalid mem access '{value}'"))
             }
             Value::MapPtr(_) if write => denied(format!("R{reg} invalid mem access '{value}'")),
-            Value::Frame(Some(at)) => {
-                let at = at.saturating_add(off);
+            Value::Frame(Some(base)) => {
+                let at = base.saturating_add(off);
+                // Whatever the machine can do, stack accesses are aligned.
+                if at % size != 0 {
+                    return denied(format!("misaligned stack access off 0+{base}+{off} size {size}"));
+                }
                 if at < -MAX_STACK || at > -size {
                     let how = if write { "write to" } else { "read from" };
                     return denied(format!("invalid {how} stack R{reg} off={at} size={size}"));

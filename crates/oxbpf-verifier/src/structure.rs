@@ -90,8 +90,8 @@ fn targets(program: &Program) -> Result<(), Cause> {
                 format!("jump out of range from insn {} to {raw}", d.index)
             });
         };
-        if program.get(target).is_none() {
-            return fail(format!("jump into the middle of ldimm64 insn {target}"));
+        if is_call && program.get(target).is_none() {
+            return fail("call to invalid destination".to_owned());
         }
         if !is_call && program.function_of(target) != program.function_of(d.index) {
             return fail(format!("jump out of range from insn {} to {target}", d.index));
@@ -108,17 +108,17 @@ fn targets(program: &Program) -> Result<(), Cause> {
     Ok(())
 }
 
-/// Every instruction can be reached, taking every branch to be possible.
+/// Every instruction can be reached, taking every branch to be possible, and nothing reaches the second slot of one.
 fn reach(program: &Program) -> Result<(), Cause> {
     // Where a jump through a register goes is up to a table in a map, so anything in its function may be a target.
     let mut seen = vec![false; program.insns.len()];
     let mut todo = program.entries.clone();
     while let Some(index) = todo.pop() {
-        let Some(d) = program.get(index) else { continue };
         match seen.get_mut(index) {
             Some(seen) if !*seen => *seen = true,
             _ => continue,
         }
+        let Some(d) = program.get(index) else { continue };
         todo.extend(flow::next(d).iter());
         match d.row.kind {
             Kind::CallLocal | Kind::LdImm64(Imm64::Func) => todo.extend(d.target()),
@@ -128,10 +128,17 @@ fn reach(program: &Program) -> Result<(), Cause> {
             _ => {}
         }
     }
-    match program.insns.iter().flatten().find(|d| seen.get(d.index) == Some(&false)) {
-        Some(d) => Err(Cause::new(d.index, Errno::EINVAL, format!("unreachable insn {}", d.index))),
-        None => Ok(()),
+    for d in program.insns.iter().flatten() {
+        let is_seen = |index: usize| seen.get(index) == Some(&true);
+        let fail = |text: String| Err(Cause::new(d.index, Errno::EINVAL, text));
+        if !is_seen(d.index) {
+            return fail(format!("unreachable insn {}", d.index));
+        }
+        if d.slots() == 2 && is_seen(d.index + 1) {
+            return fail(format!("jump into the middle of ldimm64 insn {}", d.index));
+        }
     }
+    Ok(())
 }
 
 /// Functions do not call themselves, directly or through others, and do not nest deeper than there are frames.
@@ -169,11 +176,7 @@ fn call_graph(program: &Program) -> Result<(), Cause> {
     }
     let frames = height.first().copied().flatten().unwrap_or(1);
     if frames > MAX_FRAMES {
-        return Err(Cause::new(
-            None,
-            Errno::E2BIG,
-            format!("the call stack of {frames} frames is too deep !"),
-        ));
+        return Err(Cause::new(None, Errno::E2BIG, format!("the call stack of {frames} frames is too deep")));
     }
     Ok(())
 }
