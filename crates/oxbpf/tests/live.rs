@@ -1,38 +1,23 @@
 //! Loading into the running kernel. Without the privilege each test says why it is skipped.
 #![cfg(feature = "linux")]
-#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use oxbpf::{ErrorKind, Feature, Features, Object, ObjectBuilder, OwnedMap};
 use oxbpf_kernel::{MapCreate, MapFd};
 use oxbpf_uapi::flags::UpdateFlags;
 use oxbpf_uapi::{Errno, MapType};
 
-fn object(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
-}
-
-/// Why this process can't load programs, if it can't.
-fn why_not() -> Option<String> {
-    let request = MapCreate {
-        map_type: MapType::ARRAY,
-        key_size: 4,
-        value_size: 4,
-        max_entries: 1,
-        ..Default::default()
-    };
-    let error = oxbpf::kernel().map_create(request).err()?;
-    Some(format!("bpf(2) is not for this process: {error}"))
-}
-
 macro_rules! need_kernel {
     () => {
-        if let Some(why) = why_not() {
-            eprintln!("skipped: {why}");
+        if !testkit::require_bpf() {
             return;
         }
     };
+}
+
+fn object(path: &str) -> PathBuf {
+    testkit::root().join(path)
 }
 
 fn load(path: &str) -> oxbpf::Result<Object> {
@@ -64,7 +49,7 @@ fn examples_load_where_the_kernel_lets_them() {
             // Locked-down kernels refuse programs that look at kernel functions, small ones lack hooks.
             Err(e) if matches!(e.errno(), Errno::EPERM | Errno::ESRCH | Errno::EINVAL) => {
                 assert!(!e.to_string().contains("CO-RE"), "{e:#}");
-                eprintln!("skipped: {e}");
+                testkit::skip!("{e}");
             }
             Err(e) => panic!("{e:#}"),
         }
@@ -189,7 +174,7 @@ fn failed_co_re_relocation_is_named_when_it_is_reached() {
     need_kernel!();
     let error = load("testdata/objects/core_relos.o").unwrap_err();
     if error.kind() != ErrorKind::Verifier {
-        eprintln!("skipped: {error}");
+        testkit::skip!("{error}");
         return;
     }
     assert!(error.to_string().contains("failed to resolve CO-RE relocation"), "{error:#}");

@@ -194,8 +194,8 @@ impl Error {
                 format!("{feature}: needs Linux {since} or newer").into()
             }
             ErrorKind::PermissionDenied => {
-                "run as root, or with CAP_BPF plus CAP_PERFMON (tracing) or CAP_NET_ADMIN (networking); before Linux \
-                 5.11 the limit on locked memory (ulimit -l) also counts"
+                "run as root, or with CAP_BPF plus CAP_PERFMON (tracing) or CAP_NET_ADMIN (networking); a kernel in \
+                 lockdown refuses programs that read kernel memory or change functions even to root"
                     .into()
             }
             ErrorKind::Verifier => match self.verifier_log().and_then(VerifierLog::hint) {

@@ -170,3 +170,19 @@ impl Object {
         self.0.unpin_maps()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::OpenObject;
+
+    #[test]
+    fn objects_can_be_shared_between_threads() {
+        fn check<T: Send + Sync>() {}
+        check::<OpenObject>();
+        check::<PreparedObject>();
+        check::<Object>();
+        check::<Program<'_>>();
+        check::<Map<'_>>();
+    }
+}

@@ -116,7 +116,7 @@ fn read_modules(kernel: &Kernel, base: &Arc<Btf>) -> Result<Vec<Module>> {
         last = match kernel.get_next_id(ObjectKind::Btf, last) {
             Ok(Some(id)) => id,
             // Kernels before 5.4 can't list BTF and have none of modules; others ask for a privilege.
-            Ok(None) | Err(Errno::EPERM | Errno::EINVAL) => return Ok(modules),
+            Ok(None) | Err(Errno::EPERM | Errno::EINVAL | Errno::ENOSYS) => return Ok(modules),
             Err(e) => return Err(e).at(|| Frame::Command(Cmd::BTF_GET_NEXT_ID)),
         };
         let handle = match kernel.get_fd_by_id(ObjectKind::Btf, last) {
