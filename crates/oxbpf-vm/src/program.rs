@@ -177,7 +177,8 @@ fn lower(d: &Decoded, code_base: u64) -> Result<Inst, ProgramError> {
         Kind::LdImm64(Imm64::Value) => inst(Op::LdImm64),
         Kind::LdImm64(Imm64::Func) => {
             let target = jump(Op::LdFunc)?;
-            Inst { imm: code_base + 8 * target.off as u64, ..target }
+            // A target that is out of range is refused once all are known.
+            Inst { imm: code_base.wrapping_add_signed(8 * i64::from(target.off)), ..target }
         }
         Kind::LdImm64(_) => return Err(ProgramError::Unresolved { insn: d.index }),
         Kind::LdPacket { size, indirect } => {

@@ -18,6 +18,14 @@ enum End {
     TailCall(Arc<Program>, u64),
 }
 
+/// What a load gives that no window covers.
+enum Loaded {
+    /// Bytes of guest memory, to be extended as the instruction says.
+    Memory(u64),
+    /// What the kernel gives in their place, as it is: a context field of 4 bytes may hold a whole pointer.
+    Instead(u64),
+}
+
 impl Cpu {
     /// Runs a function in the current frame, and the programs that take its place.
     pub(super) fn invoke(
@@ -101,11 +109,13 @@ impl Cpu {
             ($i:ident, $log:literal, $as:ty) => {{
                 let src = usize::from($i.src & 15);
                 let addr = r[src].wrapping_add($i.off as u64);
-                let value = match self.windows.load::<$log>(src, addr) {
-                    Some(value) => value,
-                    None => try_at!(self.load_slow(src, addr, $log, calls)),
+                r[usize::from($i.dst & 15)] = match self.windows.load::<$log>(src, addr) {
+                    Some(value) => value as $as as u64,
+                    None => match try_at!(self.load_slow(src, addr, $log, calls)) {
+                        Loaded::Memory(value) => value as $as as u64,
+                        Loaded::Instead(value) => value,
+                    },
                 };
-                r[usize::from($i.dst & 15)] = value as $as as u64;
             }};
         }
         macro_rules! store {
@@ -363,13 +373,19 @@ impl Cpu {
     /// A load that no window covers.
     #[cold]
     #[inline(never)]
-    fn load_slow(&mut self, reg: usize, addr: u64, log: SizeLog, calls: &mut dyn Calls) -> Result<u64, Trap> {
+    fn load_slow(
+        &mut self,
+        reg: usize,
+        addr: u64,
+        log: SizeLog,
+        calls: &mut dyn Calls,
+    ) -> Result<Loaded, Trap> {
         match self.memory.check(addr, 1 << log, false) {
             Ok(span) => {
                 self.windows.remember(reg, span.off, span.len, span.rights);
-                Ok(self.memory.load(addr, log)?)
+                Ok(Loaded::Memory(self.memory.load(addr, log)?))
             }
-            Err(fault) => calls.load_fault(&fault).ok_or_else(|| fault.into()),
+            Err(fault) => calls.load_fault(&fault).map(Loaded::Instead).ok_or_else(|| fault.into()),
         }
     }
 

@@ -87,7 +87,7 @@ pub trait Calls {
     }
 
     /// What a load that guest memory refused gives instead; `None`, the default, ends the program. For kernels whose programs may follow
-    /// pointers in kernel objects, where such a load gives 0.
+    /// pointers in kernel objects, where such a load gives 0. The value is taken whole, whatever the size of the load.
     fn load_fault(&mut self, fault: &Fault) -> Option<u64> {
         let _ = fault;
         None
@@ -171,7 +171,7 @@ impl Cpu {
 
     /// How many instructions the last run took, by the interpreter's way of counting.
     pub fn insns_used(&self) -> u64 {
-        self.insn_limit - self.insns_left
+        self.insn_limit.saturating_sub(self.insns_left)
     }
 
     /// Runs a program with the guest address of its context in r1 and gives r0.

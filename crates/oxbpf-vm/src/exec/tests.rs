@@ -327,3 +327,79 @@ fn programs_that_cannot_run_are_refused_with_the_instruction() {
     assert_eq!(Program::new("x", &[]).unwrap_err(), crate::ProgramError::Length(0));
     check_trap("r0 = 0", "insn 0: ran past the last instruction");
 }
+
+/// A small generator of numbers, the same every time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % end
+    }
+}
+
+/// A kernel whose helpers do something with each of their arguments.
+struct Careless;
+
+impl Calls for Careless {
+    fn call(&mut self, cpu: &mut Cpu, call: Call<'_>) -> Result<Flow, Trap> {
+        let [a, b, c, ..] = call.args;
+        match call.insn % 5 {
+            0 => cpu.call_function(call.program, a, [b, c, a, b, c], self).map(Flow::Return),
+            1 => Ok(Flow::TailCall(call.program.clone())),
+            2 => cpu.memory().write(a, &b.to_ne_bytes()).map(|()| Flow::Return(a)).map_err(Trap::from),
+            3 => Ok(Flow::Exit(a)),
+            _ => Ok(Flow::Return(cpu.frame_pointer())),
+        }
+    }
+
+    fn load_packet(&mut self, _: &mut Cpu, load: PacketLoad) -> Result<Option<u64>, Trap> {
+        Ok((load.offset != 0).then_some(load.ctx))
+    }
+
+    fn load_fault(&mut self, fault: &Fault) -> Option<u64> {
+        (fault.addr % 3 == 0).then_some(fault.addr)
+    }
+}
+
+#[test]
+fn programs_of_random_instructions_end_without_harm() {
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let mut bench = Bench::new();
+    bench.cpu.set_insn_limit(2000);
+    let ctx = bench.memory.alloc(RegionSpec::array(4, 64, 24, "context")).unwrap();
+    let (mut ran, mut returned) = (0, 0);
+    for _ in 0..20_000 {
+        let mut insns = Vec::new();
+        let len = 3 + numbers.below(20);
+        while insns.len() < len {
+            let table = oxbpf_asm::table();
+            let row = &table[numbers.below(table.len())];
+            let edges = [0, 1, 8, -8, -16, 64, i64::from(i32::MIN), 0x7fff_ffff_ffff, 3, -1];
+            let ops = asm::Operands {
+                dst: numbers.below(11) as u8,
+                src: numbers.below(11) as u8,
+                off: if numbers.below(2) == 0 {
+                    numbers.below(9) as i16 - 4
+                } else {
+                    edges[numbers.below(10)] as i16
+                },
+                imm: if numbers.below(2) == 0 {
+                    numbers.below(9) as i64 - 4
+                } else {
+                    edges[numbers.below(10)]
+                },
+            };
+            let (first, second) = asm::encode(row, ops);
+            insns.push(first);
+            insns.extend(second);
+        }
+        insns.push(oxbpf_uapi::Insn::new(0x95, 0, 0, 0, 0));
+        let Ok(program) = Program::new("random", &insns) else { continue };
+        ran += 1;
+        returned += usize::from(bench.cpu.run(&Arc::new(program), ctx.addr(), &mut Careless).is_ok());
+    }
+    assert!(ran > 2000 && returned > 200 && returned < ran, "{ran} ran, {returned} returned");
+}
