@@ -1,7 +1,7 @@
 //! BPF instructions: bytes in, meaning or text out, and back.
 //!
-//! [`table`] has a row for every instruction of ISA v1 to v4. [`decode`] finds the row of an [`Insn`](oxbpf_uapi::Insn) and checks
-//! its fields. [`disasm`] prints a program as the kernel's verifier and bpftool do; [`asm`] reads that text and LLVM's.
+//! [`table()`] has a row for every instruction of ISA v1 to v4. [`decode()`] finds the row of an [`Insn`](oxbpf_uapi::Insn) and checks
+//! its fields. [`disasm()`] prints a program as the kernel's verifier and bpftool do; [`asm`] reads that text and LLVM's.
 //! [`flow`] cuts a program into functions and says where each instruction may go next.
 
 pub mod asm;

@@ -3,8 +3,10 @@
 //! # Safety
 //!
 //! [`Cage`] owns one anonymous mapping of `len` bytes at `base`, readable and writable, from [`Cage::reserve`] until it is
-//! dropped. Nothing ever unmaps a part of it: [`Cage::map_ring`] puts a memory file over a part in one `mmap` call, which the
-//! kernel does atomically, and the file is sealed against shrinking, so its pages stay backed. Hence the one invariant of this file:
+//! dropped. Nothing ever unmaps a part of it: [`Cage::map_ring`] puts a memory file over a part with `MAP_FIXED`, and
+//! [`Cage::unmap_ring`] anonymous memory over that, each in one `mmap` call, which others see done or not done. A refused one leaves what was
+//! there: the reasons to refuse (number of mappings, accounting) are checked before the old mapping goes, and from Linux 6.12 on
+//! it comes back whatever fails. The file is sealed against shrinking, so its pages stay backed. Hence the one invariant of this file:
 //!
 //! > **I1.** While a `Cage` lives, every byte at `base + i`, `i < len`, may be read and written.
 //!
@@ -169,8 +171,16 @@ impl Cage {
         Some(())
     }
 
-    /// Gives whole pages back to the system; they read as zeros afterwards, also where a ring's file was mapped.
+    /// Gives whole pages of anonymous memory back to the system; they read as zeros afterwards.
     pub(crate) fn discard(&self, off: u64, n: u64) -> io::Result<()> {
+        let p = self.at(off, n).ok_or(io::ErrorKind::InvalidInput)?;
+        // SAFETY: the range is inside the cage's own mapping, which stays; only its content goes, and no Rust value lives there (I2).
+        unsafe { madvise(p.cast(), n as usize, Advice::LinuxDontNeed) }?;
+        Ok(())
+    }
+
+    /// Puts anonymous memory back where a ring was.
+    pub(crate) fn unmap_ring(&self, off: u64, n: u64) -> io::Result<()> {
         let p = self.at(off, n).ok_or(io::ErrorKind::InvalidInput)?;
         let (prot, flags) =
             (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED);

@@ -726,7 +726,9 @@ impl Drop for Owned {
             is_ring = desc.flags.swap(0, Ordering::Relaxed) & GRANTED != 0;
             desc.len.store(0, Ordering::Relaxed);
         }
-        let clean = if self.len <= CLEAR_BY_HAND && !is_ring {
+        let clean = if is_ring {
+            shared.cage.unmap_ring(self.off, self.pages << shared.page_shift).is_ok()
+        } else if self.len <= CLEAR_BY_HAND {
             shared.cage.zero(self.off, self.len).is_some()
         } else {
             shared.cage.discard(self.off, self.pages << shared.page_shift).is_ok()
