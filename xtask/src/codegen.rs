@@ -21,7 +21,8 @@ pub fn main(args: &[String]) -> Result<()> {
         let before = objects(&dir)?;
         run(Command::new("make").arg("-s").arg("-B").arg("-C").arg(&dir))?;
         let after = objects(&dir)?;
-        let changed: Vec<_> = after.iter().filter(|o| !before.contains(o)).map(|(name, _)| name.as_str()).collect();
+        let changed: Vec<_> =
+            after.iter().filter(|o| !before.contains(o)).map(|(name, _)| name.as_str()).collect();
         if check {
             for (name, bytes) in &before {
                 std::fs::write(dir.join(name), bytes)?;

@@ -59,7 +59,8 @@ pub fn cargo() -> Command {
 pub fn target_dir() -> Result<PathBuf> {
     let meta = output(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
     let meta: serde_json::Value = serde_json::from_str(&meta)?;
-    let dir = meta.get("target_directory").and_then(|d| d.as_str()).context("cargo metadata names no target")?;
+    let dir =
+        meta.get("target_directory").and_then(|d| d.as_str()).context("cargo metadata names no target")?;
     Ok(PathBuf::from(dir))
 }
 

@@ -9,7 +9,12 @@ type Task = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<(
 const TASKS: &[Task] = &[
     ("ci", "[fast]", "everything that must be clean before a change lands", ci::main),
     ("tidy", "", "check the tree's own rules", tidy::main),
-    ("vm", "[--kernel K,…] [-- COMMAND]", "run the privileged tests, or a command, in Debian kernels", vm::main),
+    (
+        "vm",
+        "[--kernel K,…] [-- COMMAND]",
+        "run the privileged tests, or a command, in Debian kernels",
+        vm::main,
+    ),
     ("cross", "ARCH CARGO-ARGS…", "build or test for another architecture or the oldest Rust", cross::main),
     ("bench", "[--json] [FILTER]", "compare with C libbpf, libbpf-rs and aya", bench::main),
     ("codegen", "[--check]", "rebuild what is generated: example objects, documents", codegen::main),

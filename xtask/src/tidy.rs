@@ -28,7 +28,8 @@ const LAYERS: &[(&str, u8)] = &[
 const SAME_LAYER: &[(&str, &str)] = &[("oxbpf-elf", "oxbpf-btf")];
 
 /// Crates that never touch a kernel, a file or a clock.
-const PURE: &[&str] = &["oxbpf-uapi", "oxbpf-btf", "oxbpf-elf", "oxbpf-asm", "oxbpf-object", "oxbpf-relo", "oxbpf-verifier"];
+const PURE: &[&str] =
+    &["oxbpf-uapi", "oxbpf-btf", "oxbpf-elf", "oxbpf-asm", "oxbpf-object", "oxbpf-relo", "oxbpf-verifier"];
 
 /// Files that may hold unsafe code; ARCHITECTURE.md lists the same.
 pub const UNSAFE_FILES: &[&str] = &[
@@ -129,10 +130,21 @@ fn unsafe_files() -> Result<Vec<String>> {
 }
 
 fn purity() -> Result<Vec<String>> {
-    let words = ["std::fs", "std::net", "std::process", "std::time::", "std::env::", "File::open", "libc::", "rustix::"];
+    let words = [
+        "std::fs",
+        "std::net",
+        "std::process",
+        "std::time::",
+        "std::env::",
+        "File::open",
+        "libc::",
+        "rustix::",
+    ];
     let mut breaches = Vec::new();
     for (path, text) in rust_files()? {
-        let Some(name) = PURE.iter().find(|c| path.starts_with(&format!("crates/{c}/src/"))) else { continue };
+        let Some(name) = PURE.iter().find(|c| path.starts_with(&format!("crates/{c}/src/"))) else {
+            continue;
+        };
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         for (number, line) in code.lines().enumerate() {
             if line.trim_start().starts_with("//") {
@@ -187,7 +199,11 @@ fn read_me() -> Result<Vec<String>> {
     let read_me = std::fs::read_to_string(root().join("README.md"))?;
     let example = std::fs::read_to_string(root().join("examples/opensnoop.rs"))?;
     let shown = read_me.contains(&format!("```rust\n{example}```"));
-    Ok(if shown { Vec::new() } else { vec!["README.md does not show examples/opensnoop.rs as it is".to_owned()] })
+    Ok(if shown {
+        Vec::new()
+    } else {
+        vec!["README.md does not show examples/opensnoop.rs as it is".to_owned()]
+    })
 }
 
 fn rust_files() -> Result<Vec<(String, String)>> {

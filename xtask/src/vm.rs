@@ -30,7 +30,11 @@ pub fn main(args: &[String]) -> Result<()> {
         _ => bail!("usage: cargo xtask vm [--kernel 5.10,6.1] [-- COMMAND]"),
     }
     let dir = kernels_dir()?;
-    run(Command::new("bash").arg(root().join("xtask/scripts/kernels.sh")).arg("-d").arg(&dir).args(&kernels))?;
+    run(Command::new("bash")
+        .arg(root().join("xtask/scripts/kernels.sh"))
+        .arg("-d")
+        .arg(&dir)
+        .args(&kernels))?;
     let script = if command.is_empty() { suites()? } else { command };
     let mut failed = Vec::new();
     for kernel in kernels {

@@ -20,7 +20,8 @@ struct Place {
 
 /// Splits `VAR=VALUE` into the variable's name, the path into it, and the value.
 pub(crate) fn split(assignment: &str) -> Result<(&str, &str, &str)> {
-    let (place, value) = assignment.split_once('=').with_context(|| format!("`{assignment}` is not VAR=VALUE"))?;
+    let (place, value) =
+        assignment.split_once('=').with_context(|| format!("`{assignment}` is not VAR=VALUE"))?;
     let end = place.find(['.', '[']).unwrap_or(place.len());
     let (name, path) = place.split_at(end);
     ensure!(!name.is_empty(), "`{assignment}` names no variable");
@@ -30,7 +31,8 @@ pub(crate) fn split(assignment: &str) -> Result<(&str, &str, &str)> {
 /// Writes a value into a variable's bytes.
 pub(crate) fn assign(btf: &Btf, type_id: TypeId, path: &str, value: &str, bytes: &mut [u8]) -> Result<()> {
     let place = walk(btf, Place { type_id, bit_offset: 0, bits: 0 }, path)?;
-    write(btf, place, value, bytes).with_context(|| format!("`{value}` is no {}", describe(btf, place.type_id)))
+    write(btf, place, value, bytes)
+        .with_context(|| format!("`{value}` is no {}", describe(btf, place.type_id)))
 }
 
 /// Follows `.member` and `[index]`.
@@ -45,7 +47,9 @@ fn walk(btf: &Btf, mut place: Place, mut path: &str) -> Result<Place> {
             place = Place { type_id, bit_offset: place.bit_offset + offset, bits };
             path = rest;
         } else if let Some((index, rest)) = path.strip_prefix('[').and_then(|r| r.split_once(']')) {
-            let Type::Array { elem, nelems, .. } = btf.get(id)?.view() else { bail!("`{path}`: not an array") };
+            let Type::Array { elem, nelems, .. } = btf.get(id)?.view() else {
+                bail!("`{path}`: not an array")
+            };
             let index: u32 = index.parse().with_context(|| format!("`{index}` is no index"))?;
             ensure!(index < nelems, "index {index} is past the end of an array of {nelems}");
             let offset = u64::from(btf.size_of(elem)?) * 8 * u64::from(index);
@@ -93,8 +97,24 @@ fn write(btf: &Btf, place: Place, text: &str, bytes: &mut [u8]) -> Result<()> {
             put(bytes, place, size, number, encoding.signed)
         }
         Type::Ptr(_) => put(bytes, place, btf.pointer_size(), number(text)?, false),
-        Type::Enum(e) => enumerator(btf, e.values().map(|v| (v.name, v.value)), text, place, e.size(), e.is_signed(), bytes),
-        Type::Enum64(e) => enumerator(btf, e.values().map(|v| (v.name, v.value)), text, place, e.size(), e.is_signed(), bytes),
+        Type::Enum(e) => enumerator(
+            btf,
+            e.values().map(|v| (v.name, v.value)),
+            text,
+            place,
+            e.size(),
+            e.is_signed(),
+            bytes,
+        ),
+        Type::Enum64(e) => enumerator(
+            btf,
+            e.values().map(|v| (v.name, v.value)),
+            text,
+            place,
+            e.size(),
+            e.is_signed(),
+            bytes,
+        ),
         Type::Float { size: 4 } => place_bytes(bytes, place, &text.parse::<f32>()?.to_ne_bytes()),
         Type::Float { size: 8 } => place_bytes(bytes, place, &text.parse::<f64>()?.to_ne_bytes()),
         Type::Array { elem, nelems, .. } => array(btf, place, elem, nelems, text, bytes),
@@ -132,7 +152,9 @@ fn array(btf: &Btf, place: Place, elem: TypeId, nelems: u32, text: &str, bytes: 
             6 => mac(text),
             _ => None,
         };
-        let is_text = encoding.char || elem_type.name().ends_with("char") && encoding.signed || elem_type.name() == "char";
+        let is_text = encoding.char
+            || elem_type.name().ends_with("char") && encoding.signed
+            || elem_type.name() == "char";
         let mut value = match address {
             Some(address) => address,
             None if is_text => text.as_bytes().to_vec(),

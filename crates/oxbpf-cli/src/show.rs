@@ -158,7 +158,9 @@ fn leaf<'v>(btf: &Btf, name: &str, value: &Value<'v>) -> Option<Leaf<'v>> {
         Data::Ptr(p) => Leaf::Plain(format!("{p:#x}")),
         Data::Enum { name: Some(name), .. } => Leaf::Plain((*name).to_owned()),
         Data::Enum { value, .. } => Leaf::Number(*value),
-        Data::Bytes { bytes, is_text: true } => Leaf::Text(bytes.split(|b| *b == 0).next().unwrap_or_default()),
+        Data::Bytes { bytes, is_text: true } => {
+            Leaf::Text(bytes.split(|b| *b == 0).next().unwrap_or_default())
+        }
         Data::Bytes { bytes, is_text: false } => Leaf::Plain(address(name, bytes)?),
         Data::Struct(fields) | Data::Union(fields) if is_be("in6_addr") => Leaf::Plain(in6(fields)?),
         Data::Struct(_) | Data::Union(_) | Data::Array(_) | Data::None => return None,
@@ -181,7 +183,9 @@ fn type_names(btf: &Btf, id: TypeId) -> impl Iterator<Item = &str> {
 
 /// Names of 32-bit fields in network order that are no addresses.
 fn is_number(name: &str) -> bool {
-    ["seq", "ack", "id", "spi", "len", "size", "mark", "flow"].iter().any(|w| name.split('_').any(|p| p == *w))
+    ["seq", "ack", "id", "spi", "len", "size", "mark", "flow"]
+        .iter()
+        .any(|w| name.split('_').any(|p| p == *w))
 }
 
 /// An address in bytes, if its name says that it is one.
@@ -209,8 +213,8 @@ fn in6(fields: &[Field<'_>]) -> Option<String> {
 
 /// Text as it is if it is one plain word, else in quotes with escapes.
 fn quote(bytes: &[u8], out: &mut String) {
-    let is_word = !bytes.is_empty()
-        && bytes.iter().all(|b| b.is_ascii_graphic() && !b"\"'=,{}[]\\".contains(b));
+    let is_word =
+        !bytes.is_empty() && bytes.iter().all(|b| b.is_ascii_graphic() && !b"\"'=,{}[]\\".contains(b));
     let text = String::from_utf8_lossy(bytes);
     if is_word {
         out.push_str(&text);

@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 
 use oxbpf_kernel::{GetInfo, InfoBuffers};
 use oxbpf_uapi::info::{
-    BtfInfo, IterLinkInfo, LinkInfo, MapInfo, PerfEventLinkInfo, ProgInfo, RawTracepointLinkInfo, TracingLinkInfo,
-    XdpLinkInfo,
+    BtfInfo, IterLinkInfo, LinkInfo, MapInfo, PerfEventLinkInfo, ProgInfo, RawTracepointLinkInfo,
+    TracingLinkInfo, XdpLinkInfo,
 };
 use oxbpf_uapi::{Errno, LinkType};
 use zerocopy::{FromZeros, Immutable, IntoBytes};
@@ -185,7 +185,10 @@ fn link_info(link: &Link, buffers: &mut InfoBuffers<'_>) -> LinkInfo {
                 Hook::Tracepoint(_) => 5,
                 _ => 6,
             };
-            if let Hook::Uprobe { path: text, .. } | Hook::Kprobe { func: text, .. } | Hook::Tracepoint(text) = &hook {
+            if let Hook::Uprobe { path: text, .. }
+            | Hook::Kprobe { func: text, .. }
+            | Hook::Tracepoint(text) = &hook
+            {
                 put_text(name, text);
             }
             copy(out, &perf)

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use oxbpf_uapi::Errno;
-use oxbpf_vm::{Call, Calls, Cpu, Fault, Flow, MemError, Memory, PacketLoad, Region, RegionSpec, Rights, Target, Trap};
+use oxbpf_vm::{
+    Call, Calls, Cpu, Fault, Flow, MemError, Memory, PacketLoad, Region, RegionSpec, Rights, Target, Trap,
+};
 
 use crate::maps::{self, MapRef};
 use crate::packet::Packet;

@@ -49,7 +49,8 @@ impl IterStream {
         let elements = state.tasks.iter_elements(&target).ok_or(Errno::EINVAL)?;
         let count = elements.len() as u64;
         for (seq_num, element) in elements.into_iter().map(Some).chain([None]).enumerate() {
-            let context = Context::Iter { element, seq_num: (seq_num as u64).min(count), output: &mut output };
+            let context =
+                Context::Iter { element, seq_num: (seq_num as u64).min(count), output: &mut output };
             let event = Event { context, ..Event::default() };
             state.with_runner(|runner| runner.run(state, &prog, event));
         }

@@ -3,7 +3,9 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use oxbpf_kernel::{Handle, LinkCreate, LinkKind, LinkSource, LinkUpdate, ObjectKind, RawTracepointOpen, Target};
+use oxbpf_kernel::{
+    Handle, LinkCreate, LinkKind, LinkSource, LinkUpdate, ObjectKind, RawTracepointOpen, Target,
+};
 use oxbpf_uapi::{AttachType, Errno, LinkType, ProgType};
 
 use crate::hooks::{Attached, Hook};
@@ -69,7 +71,10 @@ pub(crate) fn raw_tracepoint_open(state: &State, req: &RawTracepointOpen<'_>) ->
                 return Err(Errno::EINVAL);
             }
             if !tracepoints::has_raw(name) {
-                log::warn!("raw tracepoint `{name}`: the embedded kernel serves {}", tracepoints::raw_names());
+                log::warn!(
+                    "raw tracepoint `{name}`: the embedded kernel serves {}",
+                    tracepoints::raw_names()
+                );
                 return Err(Errno::ENOENT);
             }
             let hook = Hook::RawTracepoint(name.to_owned());
@@ -89,10 +94,13 @@ pub(crate) fn create(state: &State, req: &LinkCreate<'_>) -> Result<Handle, Errn
         }
         (AttachType::TRACE_ITER, kind, _) => {
             if matches!(kind, LinkKind::Iter(info) if info.iter().any(|b| *b != 0)) {
-                log::warn!("iterators over a chosen map, cgroup or task are not served by the embedded kernel");
+                log::warn!(
+                    "iterators over a chosen map, cgroup or task are not served by the embedded kernel"
+                );
                 return Err(Errno::EINVAL);
             }
-            let target = prog.attach_name.as_deref().and_then(|n| n.strip_prefix("bpf_iter_")).ok_or(Errno::EINVAL)?;
+            let target =
+                prog.attach_name.as_deref().and_then(|n| n.strip_prefix("bpf_iter_")).ok_or(Errno::EINVAL)?;
             let hook = Hook::Iter(target.to_owned());
             Ok(make(state, LinkType::ITER, AttachType::TRACE_ITER, hook, prog, 0))
         }

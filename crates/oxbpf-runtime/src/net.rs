@@ -123,7 +123,8 @@ impl Runtime {
                 Verdict::Redirect => stats.redirected += 1,
                 Verdict::Pass | Verdict::Next => stats.passed += 1,
             }
-            if let (Some(writer), Verdict::Pass | Verdict::Next | Verdict::Redirect) = (&mut writer, verdict) {
+            if let (Some(writer), Verdict::Pass | Verdict::Next | Verdict::Redirect) = (&mut writer, verdict)
+            {
                 let out = Captured { time_ns: captured.time_ns, data: packet.bytes() };
                 writer.write(&out).map_err(PcapError::Write)?;
             }
@@ -137,15 +138,18 @@ impl Runtime {
     fn receive(&self, runner: &mut Runner, packet: &mut Packet, ifindex: u32) -> Verdict {
         let state = &self.0;
         for attachment in state.hooks.at(&Hook::Xdp(ifindex)).iter().filter(|a| a.is_enabled()) {
-            let event = Event { context: Context::Xdp(packet), cookie: attachment.cookie, ..Event::default() };
+            let event =
+                Event { context: Context::Xdp(packet), cookie: attachment.cookie, ..Event::default() };
             match xdp_verdict(runner.run(state, &attachment.prog, event)) {
                 Verdict::Pass => {}
                 other => return other,
             }
         }
         for ingress in [true, false] {
-            for attachment in state.hooks.at(&Hook::Tc { ifindex, ingress }).iter().filter(|a| a.is_enabled()) {
-                let event = Event { context: Context::Skb(packet), cookie: attachment.cookie, ..Event::default() };
+            for attachment in state.hooks.at(&Hook::Tc { ifindex, ingress }).iter().filter(|a| a.is_enabled())
+            {
+                let event =
+                    Event { context: Context::Skb(packet), cookie: attachment.cookie, ..Event::default() };
                 match tc_verdict(runner.run(state, &attachment.prog, event)) {
                     Verdict::Next => {}
                     Verdict::Pass => break,

@@ -56,7 +56,18 @@ impl Packet {
     pub(crate) fn new(memory: &Memory, ifindex: u32) -> Result<Self, MemError> {
         let region = memory.alloc(RegionSpec::new(HEADROOM + MAX_LEN as u64 + TAILROOM, "packet"))?;
         let (mark, priority, cb, tstamp, redirect) = (0, 0, [0; 5], 0, None);
-        Ok(Self { region, meta: HEADROOM, start: HEADROOM, end: HEADROOM, ifindex, mark, priority, cb, tstamp, redirect })
+        Ok(Self {
+            region,
+            meta: HEADROOM,
+            start: HEADROOM,
+            end: HEADROOM,
+            ifindex,
+            mark,
+            priority,
+            cb,
+            tstamp,
+            redirect,
+        })
     }
 
     /// Fills the buffer with another packet.
@@ -211,7 +222,8 @@ impl Packet {
 
     /// Takes over what a program wrote to the visible head.
     pub(crate) fn set_skb_fields(&mut self, head: &[u8]) {
-        let get = |at: usize| head.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
+        let get =
+            |at: usize| head.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
         self.mark = get(skb::MARK);
         self.priority = get(skb::PRIORITY);
         for (i, word) in self.cb.iter_mut().enumerate() {

@@ -33,9 +33,13 @@ pub(crate) struct Reader<R> {
 
 #[derive(Debug)]
 enum Form {
-    Pcap { nanos: bool },
+    Pcap {
+        nanos: bool,
+    },
     /// Nanoseconds a tick of each interface of the section, as a rate, and its link type.
-    Pcapng { interfaces: Vec<(u64, u32)> },
+    Pcapng {
+        interfaces: Vec<(u64, u32)>,
+    },
 }
 
 fn bad(offset: u64, what: impl std::fmt::Display) -> io::Error {
@@ -150,7 +154,9 @@ impl<R: Read> Reader<R> {
                 let resolution = block.get(at + 4).copied().unwrap_or(6);
                 let power = u32::from(resolution & 0x7f);
                 let base: u64 = if resolution & 0x80 != 0 { 2 } else { 10 };
-                ticks = base.checked_pow(power).ok_or_else(|| bad(self.offset, "time resolution out of range"))?;
+                ticks = base
+                    .checked_pow(power)
+                    .ok_or_else(|| bad(self.offset, "time resolution out of range"))?;
             }
             at += 4 + len.next_multiple_of(4);
         }
@@ -163,8 +169,11 @@ impl<R: Read> Reader<R> {
 
     fn packet(&mut self, block: &[u8], is_old: bool) -> io::Result<Captured> {
         let interface = if is_old { self.half(block, 0) } else { self.word(block, 0) } as usize;
-        let Form::Pcapng { interfaces } = &self.form else { return Err(bad(self.offset, "packet block in pcap")) };
-        let &(ticks, _) = interfaces.get(interface).ok_or_else(|| bad(self.offset, "packet of an unknown interface"))?;
+        let Form::Pcapng { interfaces } = &self.form else {
+            return Err(bad(self.offset, "packet block in pcap"));
+        };
+        let &(ticks, _) =
+            interfaces.get(interface).ok_or_else(|| bad(self.offset, "packet of an unknown interface"))?;
         let stamp = u64::from(self.word(block, 4)) << 32 | u64::from(self.word(block, 8));
         let len = self.word(block, 12) as usize;
         let data = block.get(20..).and_then(|d| d.get(..len));

@@ -70,7 +70,10 @@ impl PerfEvent {
             (PMU_KPROBE, _) => {
                 let func = spec.target.ok_or(Errno::EINVAL)?;
                 if spec.config2 != 0 || !tracepoints::has_function(func) {
-                    log::warn!("kprobe on `{func}`+{}: the embedded kernel serves system call entries only", spec.config2);
+                    log::warn!(
+                        "kprobe on `{func}`+{}: the embedded kernel serves system call entries only",
+                        spec.config2
+                    );
                     return Err(Errno::EINVAL);
                 }
                 PerfKind::Hook(Hook::Kprobe { func: func.to_owned(), is_return })
@@ -80,7 +83,9 @@ impl PerfEvent {
                 PerfKind::Hook(Hook::Uprobe { path, offset: spec.config2, is_return, pid: target })
             }
             (kind, config) => {
-                log::warn!("perf event of type {kind}, config {config:#x}: not served by the embedded kernel");
+                log::warn!(
+                    "perf event of type {kind}, config {config:#x}: not served by the embedded kernel"
+                );
                 return Err(Errno::ENOENT);
             }
         };

@@ -18,7 +18,8 @@ impl TraceLog {
     /// Appends a line for a thread: name, id, CPU, nanoseconds since the start.
     pub(crate) fn write(&self, comm: &str, tid: u32, cpu: u32, now_ns: u64, text: &str) {
         let (secs, micros) = (now_ns / 1_000_000_000, now_ns / 1000 % 1_000_000);
-        let head = format!("{:>16}-{tid:<7} [{cpu:03}] ...21 {secs:>5}.{micros:06}: bpf_trace_printk: ", comm);
+        let head =
+            format!("{:>16}-{tid:<7} [{cpu:03}] ...21 {secs:>5}.{micros:06}: bpf_trace_printk: ", comm);
         let mut bytes = self.bytes();
         bytes.extend(head.as_bytes());
         bytes.extend(text.trim_end_matches('\n').as_bytes());

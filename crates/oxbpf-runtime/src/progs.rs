@@ -92,7 +92,14 @@ pub(crate) fn write_log(buffer: &mut LogBuf<'_>, log: &str) -> bool {
 fn check(state: &State, req: &ProgLoad<'_>, log: &mut String) -> Result<Prog, Errno> {
     if !SERVED.contains(&req.prog_type) {
         let served: Vec<_> = SERVED.iter().filter_map(|t| t.short_name()).collect();
-        refuse(log, &format!("{} programs are not served by the embedded kernel; it has {}", req.prog_type, served.join(", ")));
+        refuse(
+            log,
+            &format!(
+                "{} programs are not served by the embedded kernel; it has {}",
+                req.prog_type,
+                served.join(", ")
+            ),
+        );
         return Err(Errno::EINVAL);
     }
     if req.insns.is_empty() {
@@ -124,7 +131,8 @@ fn check(state: &State, req: &ProgLoad<'_>, log: &mut String) -> Result<Prog, Er
         attach_name,
         func_info: (req.func_info.to_vec(), req.func_info_rec_size),
         line_info: (req.line_info.to_vec(), req.line_info_rec_size),
-        load_time_ns: u64::try_from(Instant::now().duration_since(state.started).as_nanos()).unwrap_or(u64::MAX),
+        load_time_ns: u64::try_from(Instant::now().duration_since(state.started).as_nanos())
+            .unwrap_or(u64::MAX),
         run_count: AtomicU64::new(0),
         run_time_ns: AtomicU64::new(0),
     })
@@ -166,7 +174,12 @@ fn attach_name(req: &ProgLoad<'_>, log: &mut String) -> Result<Option<String>, E
 }
 
 /// Replaces what 64-bit immediates stand for by the values that the program sees.
-fn resolve(state: &State, req: &ProgLoad<'_>, maps: &mut Vec<MapRef>, log: &mut String) -> Result<Vec<Insn>, Errno> {
+fn resolve(
+    state: &State,
+    req: &ProgLoad<'_>,
+    maps: &mut Vec<MapRef>,
+    log: &mut String,
+) -> Result<Vec<Insn>, Errno> {
     let mut insns = req.insns.to_vec();
     let mut at = 0;
     while let Some(first) = insns.get(at).copied() {
@@ -180,7 +193,9 @@ fn resolve(state: &State, req: &ProgLoad<'_>, maps: &mut Vec<MapRef>, log: &mut 
             BPF_PSEUDO_MAP_FD => Some(use_map(state, first.imm, maps)?.address()),
             BPF_PSEUDO_MAP_VALUE => Some(use_map(state, first.imm, maps)?.ops.value_addr(second.imm as u32)?),
             BPF_PSEUDO_MAP_IDX => Some(indexed_map(req, first.imm, maps)?.address()),
-            BPF_PSEUDO_MAP_IDX_VALUE => Some(indexed_map(req, first.imm, maps)?.ops.value_addr(second.imm as u32)?),
+            BPF_PSEUDO_MAP_IDX_VALUE => {
+                Some(indexed_map(req, first.imm, maps)?.ops.value_addr(second.imm as u32)?)
+            }
             BPF_PSEUDO_BTF_ID => match kbtf::var_address(TypeId(first.imm as u32)) {
                 Some(address) => Some(address),
                 None => {

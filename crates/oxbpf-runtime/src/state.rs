@@ -100,7 +100,9 @@ impl State {
                 return Ok(count);
             }
             changes = match left {
-                Some(left) => self.wake.changed.wait_timeout(changes, left).unwrap_or_else(PoisonError::into_inner).0,
+                Some(left) => {
+                    self.wake.changed.wait_timeout(changes, left).unwrap_or_else(PoisonError::into_inner).0
+                }
                 None => self.wake.changed.wait(changes).unwrap_or_else(PoisonError::into_inner),
             };
         }

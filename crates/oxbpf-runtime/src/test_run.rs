@@ -21,7 +21,11 @@ pub(crate) fn run(state: &State, req: &mut ProgTestRun<'_>) -> Result<(), Errno>
     let repeat = req.repeat.clamp(1, MAX_REPEAT);
     let started = Instant::now();
     match prog.prog_type {
-        ProgType::XDP | ProgType::SCHED_CLS | ProgType::SCHED_ACT | ProgType::SOCKET_FILTER | ProgType::CGROUP_SKB => {
+        ProgType::XDP
+        | ProgType::SCHED_CLS
+        | ProgType::SCHED_ACT
+        | ProgType::SOCKET_FILTER
+        | ProgType::CGROUP_SKB => {
             if !(MIN_PACKET..=MAX_LEN).contains(&req.data_in.len()) {
                 return Err(Errno::EINVAL);
             }

@@ -327,8 +327,8 @@ mod tests {
         assert_eq!(bytes.len() % 8, 0);
         let mut fork = Record::process_fork((1, [b'p'; 16]), (2, [b'c'; 16]));
         let bytes = fork.bytes();
-        assert_eq!((bytes[8], bytes[24..28].try_into()), (b'p', Ok(1u32.to_ne_bytes())));
-        assert_eq!((bytes[28], bytes[44..48].try_into()), (b'c', Ok(2u32.to_ne_bytes())));
+        assert_eq!((bytes[8], &bytes[24..28]), (b'p', &1u32.to_ne_bytes()[..]));
+        assert_eq!((bytes[28], &bytes[44..48]), (b'c', &2u32.to_ne_bytes()[..]));
         let mut enter = Record::sys_enter(1, 257, [1, 2, 3, 4, 5, 6]);
         assert_eq!(enter.bytes()[24..32], 2u64.to_ne_bytes());
         assert_eq!(enter.bytes().len(), 64);

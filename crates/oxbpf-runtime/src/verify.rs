@@ -42,7 +42,8 @@ impl Env for Kernel<'_> {
 
     fn map_const(&self, name: MapName, offset: u32, size: u32) -> Option<u64> {
         let map = self.find(name)?;
-        let is_constant = map.frozen.load(Ordering::Acquire) && map.params.map_flags & flags::RDONLY_PROG != 0;
+        let is_constant =
+            map.frozen.load(Ordering::Acquire) && map.params.map_flags & flags::RDONLY_PROG != 0;
         if !is_constant || map.params.max_entries != 1 {
             return None;
         }
@@ -59,7 +60,11 @@ impl Env for Kernel<'_> {
     }
 
     fn helper(&self, helper: HelperId) -> Result<(), String> {
-        if helpers::is_served(helper) { Ok(()) } else { Err(format!("helper {helper} is not served by the embedded kernel")) }
+        if helpers::is_served(helper) {
+            Ok(())
+        } else {
+            Err(format!("helper {helper} is not served by the embedded kernel"))
+        }
     }
 
     fn kfunc(&self, id: u32, _btf: i16) -> Result<(), String> {

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use oxbpf::link::{IterReader, Link, Order, PerfEventBuilder, PerfEventOpts, TcHook, TcOpts, UprobeOpts, XdpOpts};
+use oxbpf::link::{
+    IterReader, Link, Order, PerfEventBuilder, PerfEventOpts, TcHook, TcOpts, UprobeOpts, XdpOpts,
+};
 use oxbpf::{AttachKind, ErrorKind, Object, Program};
 use oxbpf_kernel::Fact;
 use oxbpf_uapi::{AttachType, Errno, ProgType};

@@ -9,7 +9,8 @@ use oxbpf_uapi::MapType;
 use super::sink::{Shown, Sink};
 
 /// Map types whose contents cannot be listed.
-const UNLISTED: &[MapType] = &[MapType::RINGBUF, MapType::USER_RINGBUF, MapType::QUEUE, MapType::STACK, MapType::BLOOM_FILTER];
+const UNLISTED: &[MapType] =
+    &[MapType::RINGBUF, MapType::USER_RINGBUF, MapType::QUEUE, MapType::STACK, MapType::BLOOM_FILTER];
 /// Map types whose values stand for other objects.
 const REFERENCES: &[MapType] =
     &[MapType::PROG_ARRAY, MapType::ARRAY_OF_MAPS, MapType::HASH_OF_MAPS, MapType::PERF_EVENT_ARRAY];
@@ -51,7 +52,8 @@ pub(super) fn show(map: &Map<'_>, btf: Option<&Btf>, sink: &mut Sink) -> Result<
         }
         let written: Vec<_> =
             values.iter().enumerate().filter(|(cpu, v)| *cpu == 0 || v.iter().any(|b| *b != 0)).collect();
-        let first_is_idle = written.len() > 1 && written.first().is_some_and(|(_, v)| v.iter().all(|b| *b == 0));
+        let first_is_idle =
+            written.len() > 1 && written.first().is_some_and(|(_, v)| v.iter().all(|b| *b == 0));
         let values: Vec<_> = written
             .into_iter()
             .skip(usize::from(first_is_idle))
@@ -80,7 +82,9 @@ fn show_variables(map: &Map<'_>, btf: &Btf, bytes: &[u8], sink: &mut Sink) -> Re
 
 /// Bytes by their type if it is known and fits.
 fn shown<'v>(btf: Option<&'v Btf>, id: TypeId, bytes: &'v [u8], is_number: bool) -> Shown<'v> {
-    let typed = btf.filter(|_| id != TypeId(0)).and_then(|btf| Some(Shown::Typed(btf, decode(btf, id, bytes).ok()?)));
-    let number = || bytes.try_into().ok().filter(|_| is_number).map(|b| Shown::Number(u32::from_ne_bytes(b).into()));
+    let typed =
+        btf.filter(|_| id != TypeId(0)).and_then(|btf| Some(Shown::Typed(btf, decode(btf, id, bytes).ok()?)));
+    let number =
+        || bytes.try_into().ok().filter(|_| is_number).map(|b| Shown::Number(u32::from_ne_bytes(b).into()));
     typed.or_else(number).unwrap_or(Shown::Raw(bytes))
 }

@@ -24,12 +24,14 @@ pub(super) type Wanted = HashMap<String, TypeId>;
 pub(super) fn wanted(options: &[String], spec: &ObjectSpec) -> Result<Wanted> {
     let mut found = Wanted::new();
     for option in options {
-        let (map, name) = option.split_once('=').with_context(|| format!("--event {option}: not MAP=STRUCT"))?;
+        let (map, name) =
+            option.split_once('=').with_context(|| format!("--event {option}: not MAP=STRUCT"))?;
         if !spec.maps.iter().any(|m| m.real_name == map && is_buffer(m.map_type)) {
             bail!("--event {option}: the object has no ring or perf buffer `{map}`");
         }
         let btf = spec.btf.as_ref().context("the object has no types, so --event cannot know any")?;
-        let id = find_struct(btf, name).with_context(|| format!("--event {option}: no struct `{name}` in the object"))?;
+        let id = find_struct(btf, name)
+            .with_context(|| format!("--event {option}: no struct `{name}` in the object"))?;
         found.insert(map.to_owned(), id);
     }
     Ok(found)
@@ -81,7 +83,13 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn new(object: &Object, map: &Map<'_>, wanted: &Wanted, sink: &Arc<Mutex<Sink>>, count: &Arc<AtomicU64>) -> Self {
+    fn new(
+        object: &Object,
+        map: &Map<'_>,
+        wanted: &Wanted,
+        sink: &Arc<Mutex<Sink>>,
+        count: &Arc<AtomicU64>,
+    ) -> Self {
         let btf = object.btf().cloned();
         let size = |id: TypeId| Some((id, btf.as_ref()?.size_of(id).ok()? as usize));
         let candidates = candidates(object, map, wanted).into_iter().filter_map(size).collect();
@@ -94,7 +102,10 @@ impl Decoder {
     fn choose(&self, len: usize) -> Option<(TypeId, usize)> {
         let exact = self.candidates.iter().find(|c| c.1 == len);
         let fitting = || self.candidates.iter().filter(|c| c.1 <= len).max_by_key(|c| c.1);
-        exact.or_else(fitting).or_else(|| self.candidates.first().filter(|_| self.candidates.len() == 1)).copied()
+        exact
+            .or_else(fitting)
+            .or_else(|| self.candidates.first().filter(|_| self.candidates.len() == 1))
+            .copied()
     }
 
     fn show(&mut self, sample: &[u8]) {
@@ -139,7 +150,12 @@ pub(super) struct Consumers {
 }
 
 impl Consumers {
-    pub(super) fn new(object: &Object, kernel: &Kernel, wanted: &Wanted, sink: &Arc<Mutex<Sink>>) -> Result<Self> {
+    pub(super) fn new(
+        object: &Object,
+        kernel: &Kernel,
+        wanted: &Wanted,
+        sink: &Arc<Mutex<Sink>>,
+    ) -> Result<Self> {
         let count = Arc::new(AtomicU64::new(0));
         let mut rings = RingBuffer::builder(kernel);
         let (mut has_rings, mut perf) = (false, Vec::new());
@@ -151,7 +167,8 @@ impl Consumers {
                     has_rings = true;
                 }
                 MapType::PERF_EVENT_ARRAY => {
-                    let buffer = PerfBuffer::builder(kernel, map.fd()).on_sample(move |_, sample| decoder.show(sample));
+                    let buffer = PerfBuffer::builder(kernel, map.fd())
+                        .on_sample(move |_, sample| decoder.show(sample));
                     perf.push(buffer.build()?);
                 }
                 _ => {}
@@ -219,7 +236,9 @@ impl Printed {
     fn open(object: &Object, kernel: &Kernel) -> Option<Self> {
         use oxbpf_uapi::insn::{BPF_CALL, BPF_JMP};
         let prints = |p: oxbpf::Program<'_>| {
-            p.insns().iter().any(|i| i.code == BPF_JMP | BPF_CALL && i.src() == 0 && PRINTERS.contains(&i.imm))
+            p.insns()
+                .iter()
+                .any(|i| i.code == BPF_JMP | BPF_CALL && i.src() == 0 && PRINTERS.contains(&i.imm))
         };
         if !object.programs().any(prints) {
             return None;

@@ -55,7 +55,8 @@ impl Host {
     /// Chooses the kernel, and says so on standard error.
     pub(super) fn new(args: &Args) -> Result<Self> {
         // Before any thread, which inherits the blocked signals.
-        let signals = Signals::new(&[Signal::Int, Signal::Term, Signal::Hup]).context("cannot wait for signals")?;
+        let signals =
+            Signals::new(&[Signal::Int, Signal::Term, Signal::Hup]).context("cannot wait for signals")?;
         let (choice, why) = match args.backend {
             Choice::Linux => (Choice::Linux, None),
             Choice::Embedded => (Choice::Embedded, None),
@@ -73,14 +74,22 @@ impl Host {
             Choice::Linux | Choice::Auto => {
                 reject(args.pcap.is_some(), "--pcap", "is for the embedded kernel only")?;
                 mounts();
-                Ok(Self { kernel: oxbpf_sys::kernel(), signals, side: Side::Linux { child: None, status: None } })
+                Ok(Self {
+                    kernel: oxbpf_sys::kernel(),
+                    signals,
+                    side: Side::Linux { child: None, status: None },
+                })
             }
             Choice::Embedded => {
                 let runtime = Runtime::new(RuntimeOptions::default())?;
                 if args.pcap.is_some() {
                     runtime.add_interface(args.iface.as_deref().unwrap_or(CAPTURE_INTERFACE));
                 }
-                let side = Side::Embedded { runtime: runtime.clone(), worker: None, is_capture: args.pcap.is_some() };
+                let side = Side::Embedded {
+                    runtime: runtime.clone(),
+                    worker: None,
+                    is_capture: args.pcap.is_some(),
+                };
                 Ok(Self { kernel: runtime.kernel(), signals, side })
             }
         }
@@ -117,7 +126,8 @@ impl Host {
                     (Some(_), Some(_)) => bail!("--pcap and a command are two sources of events; give one"),
                     (Some(path), None) => {
                         let capture = Capture {
-                            input: File::open(path).with_context(|| format!("cannot open `{}`", path.display()))?,
+                            input: File::open(path)
+                                .with_context(|| format!("cannot open `{}`", path.display()))?,
                             interface: args.iface.clone().unwrap_or_else(|| CAPTURE_INTERFACE.to_owned()),
                             output: match &args.pcap_out {
                                 Some(path) => {

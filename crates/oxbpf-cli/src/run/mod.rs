@@ -162,7 +162,8 @@ fn configure(open: &mut OpenObject, args: &Args) -> Result<()> {
         let global = open.global(name)?;
         let btf = open.btf().context("the object has no types, so --set cannot know any")?.clone();
         let mut bytes = open.global_bytes(name)?.to_vec();
-        set::assign(&btf, global.type_id, path, value, &mut bytes).with_context(|| format!("--set {name}"))?;
+        set::assign(&btf, global.type_id, path, value, &mut bytes)
+            .with_context(|| format!("--set {name}"))?;
         open.set_global(name, &bytes[..])?;
     }
     Ok(())
@@ -233,10 +234,19 @@ struct ProgramRuns {
     nanoseconds: u64,
 }
 
-fn summarize(object: &Object, consumers: &events::Consumers, finished: &host::Finished, counted: bool) -> Summary {
+fn summarize(
+    object: &Object,
+    consumers: &events::Consumers,
+    finished: &host::Finished,
+    counted: bool,
+) -> Summary {
     let runs = |program: oxbpf::Program<'_>| {
         let info = program.info().ok()?;
-        Some(ProgramRuns { name: program.name().to_owned(), runs: info.run_cnt, nanoseconds: info.run_time_ns })
+        Some(ProgramRuns {
+            name: program.name().to_owned(),
+            runs: info.run_cnt,
+            nanoseconds: info.run_time_ns,
+        })
     };
     let programs = if counted { object.programs().filter_map(runs).collect() } else { Vec::new() };
     Summary { events: consumers.events(), lost: consumers.lost(), programs, notes: finished.notes.clone() }

@@ -97,7 +97,8 @@ impl Sink {
                 format!("  {}: {}", key.text(), values.join(", "))
             },
             || {
-                let values: Vec<_> = values.iter().map(|(cpu, v)| json!({ "cpu": cpu, "value": v.json() })).collect();
+                let values: Vec<_> =
+                    values.iter().map(|(cpu, v)| json!({ "cpu": cpu, "value": v.json() })).collect();
                 json!({ "type": "entry", "map": map, "key": key.json(), "values": values })
             },
         );

@@ -36,7 +36,8 @@ impl Default for Exit {
 
 /// The cases of all files in a directory, by name.
 pub(crate) fn all(dir: &Path) -> Vec<Case> {
-    let mut paths: Vec<_> = std::fs::read_dir(dir).expect("examples").map(|e| e.expect("entry").path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(dir).expect("examples").map(|e| e.expect("entry").path()).collect();
     paths.retain(|p| p.extension().is_some_and(|e| e == "expected"));
     paths.sort();
     paths.iter().flat_map(|path| parse(path)).collect()
@@ -51,7 +52,8 @@ fn parse(path: &Path) -> Vec<Case> {
             let mut words = shell_words(command);
             let at = words.iter().position(|w| w == "oxbpf").expect("a command of oxbpf");
             let rest = words.split_off(at);
-            let env = words.iter().filter_map(|w| w.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned()));
+            let env =
+                words.iter().filter_map(|w| w.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned()));
             let (number, example) = (cases.len() + 1, example.clone());
             cases.push(Case { example, number, env: env.collect(), words: rest, ..Case::default() });
             continue;

@@ -82,7 +82,8 @@ fn lacking(needs: &[String]) -> Option<String> {
             "kprobe" => has_kprobes,
             // A kernel that is built without the one refuses the other, and no file says so. The kernels of `cargo xtask vm` have both.
             "fentry" => has_kprobes,
-            "lsm" => std::fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|l| l.split(',').any(|m| m == "bpf")),
+            "lsm" => std::fs::read_to_string("/sys/kernel/security/lsm")
+                .is_ok_and(|l| l.split(',').any(|m| m == "bpf")),
             "cgroup" => ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
                 .iter()
                 .any(|d| Path::new(d).join("cgroup.controllers").exists()),

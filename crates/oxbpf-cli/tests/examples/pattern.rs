@@ -50,9 +50,13 @@ pub(crate) fn words(line: &str) -> Vec<String> {
 impl Pattern {
     pub(crate) fn new(text: &str) -> Self {
         // Places are put into characters that no pattern has, so that they are parts of words.
-        let marked = text.replace("{int}", "\u{e000}").replace("{pid}", "\u{e001}").replace("{str}", "\u{e002}");
+        let marked =
+            text.replace("{int}", "\u{e000}").replace("{pid}", "\u{e001}").replace("{str}", "\u{e002}");
         let is_place = |c| ('\u{e000}'..='\u{e002}').contains(&c);
-        let runs = marked.split(|c| !is_word(c) && !is_place(c)).map(|w| w.trim_matches(':')).filter(|w| !w.is_empty());
+        let runs = marked
+            .split(|c| !is_word(c) && !is_place(c))
+            .map(|w| w.trim_matches(':'))
+            .filter(|w| !w.is_empty());
         let word = |run: &str| match run {
             "..." => Word::Gap,
             run => Word::Parts(parts(run)),

@@ -120,7 +120,10 @@ impl Format<'_> {
             b'4' if punctuated => bytes.iter().map(u8::to_string).collect::<Vec<_>>().join("."),
             b'4' => bytes.iter().map(|b| format!("{b:03}")).collect::<Vec<_>>().join("."),
             _ => {
-                let groups: Vec<_> = bytes.chunks_exact(2).map(|g| g.iter().map(|b| format!("{b:02x}")).collect::<String>()).collect();
+                let groups: Vec<_> = bytes
+                    .chunks_exact(2)
+                    .map(|g| g.iter().map(|b| format!("{b:02x}")).collect::<String>())
+                    .collect();
                 groups.join(if punctuated { ":" } else { "" })
             }
         };

@@ -82,7 +82,8 @@ pub(super) fn spin_unlock(_: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) ->
 pub(super) fn tail_call(inv: &mut Invocation<'_, '_>, _: &mut Cpu, call: &Call<'_>) -> Result<Flow, Trap> {
     let map = inv.map(call.args[1])?;
     let index = call.args[2] as u32;
-    let array = map.ops.as_fd_array().ok_or_else(|| Trap::refused("a tail call into a map without programs"))?;
+    let array =
+        map.ops.as_fd_array().ok_or_else(|| Trap::refused("a tail call into a map without programs"))?;
     let next = match array.get(&index.to_ne_bytes()) {
         Some(Object::Prog(prog)) if prog.prog_type == inv.prog.prog_type => prog,
         _ => return Ok(Flow::Return(errno_value(Errno::ENOENT))),

@@ -23,7 +23,13 @@ pub(super) enum Space {
 const KERNEL_HALF: u64 = 1 << 63;
 
 /// Copies bytes at an address of a space.
-pub(super) fn fetch(inv: &Invocation<'_, '_>, cpu: &Cpu, space: Space, addr: u64, out: &mut [u8]) -> Result<(), Errno> {
+pub(super) fn fetch(
+    inv: &Invocation<'_, '_>,
+    cpu: &Cpu,
+    space: Space,
+    addr: u64,
+    out: &mut [u8],
+) -> Result<(), Errno> {
     match (space, addr >= KERNEL_HALF) {
         (Space::Kernel | Space::Either, true) => cpu.memory().read(addr, out).map_err(|_| Errno::EFAULT),
         (Space::User | Space::Either, false) => inv.task().read_user(addr, out),

@@ -47,7 +47,8 @@ pub(super) fn ringbuf_reserve(inv: &mut Invocation<'_, '_>, _: &mut Cpu, a: Args
 
 fn finish(inv: &mut Invocation<'_, '_>, a: Args, discard: bool) -> Result<u64, Trap> {
     let at = inv.reserved.iter().position(|(_, address)| *address == a[0]);
-    let at = at.ok_or_else(|| Trap::refused(format!("{:#x} is no record that the program reserved", a[0])))?;
+    let at =
+        at.ok_or_else(|| Trap::refused(format!("{:#x} is no record that the program reserved", a[0])))?;
     let (map, address) = inv.reserved.swap_remove(at);
     if let Some(ring) = map.ops.as_ring() {
         ring.commit(address, discard);

@@ -251,7 +251,8 @@ mod tests {
 
     #[test]
     fn bit_fields_are_packed() {
-        let (offsets, (size, align)) = layout(&[("a", "int"), ("b", "unsigned int:1"), ("c", "unsigned int:2"), ("d", "char")]);
+        let (offsets, (size, align)) =
+            layout(&[("a", "int"), ("b", "unsigned int:1"), ("c", "unsigned int:2"), ("d", "char")]);
         assert_eq!((offsets, size, align), (vec![0, 32, 33, 40], 8, 4));
     }
 }

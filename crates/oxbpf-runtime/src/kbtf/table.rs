@@ -170,24 +170,46 @@ pub(super) const COMPOSITES: &[Composite] = &[
         ],
     ),
     ("struct qstr", &[("hash", "u32"), ("len", "u32"), ("name", "*const unsigned char")]),
-    ("struct dentry", &[("d_parent", "*struct dentry"), ("d_name", "struct qstr"), ("d_inode", "*struct inode")]),
+    (
+        "struct dentry",
+        &[("d_parent", "*struct dentry"), ("d_name", "struct qstr"), ("d_inode", "*struct inode")],
+    ),
     ("struct vfsmount", &[("mnt_root", "*struct dentry"), ("mnt_flags", "int")]),
     ("struct path", &[("mnt", "*struct vfsmount"), ("dentry", "*struct dentry")]),
-    ("struct inode", &[("i_mode", "umode_t"), ("i_uid", "kuid_t"), ("i_gid", "kgid_t"), ("i_ino", "unsigned long")]),
-    ("struct file", &[("f_mode", "unsigned int"), ("f_flags", "unsigned int"), ("f_path", "struct path"), ("f_inode", "*struct inode"), ("f_pos", "loff_t")]),
-    ("struct fs_struct", &[("users", "int"), ("umask", "int"), ("root", "struct path"), ("pwd", "struct path")]),
+    (
+        "struct inode",
+        &[("i_mode", "umode_t"), ("i_uid", "kuid_t"), ("i_gid", "kgid_t"), ("i_ino", "unsigned long")],
+    ),
+    (
+        "struct file",
+        &[
+            ("f_mode", "unsigned int"),
+            ("f_flags", "unsigned int"),
+            ("f_path", "struct path"),
+            ("f_inode", "*struct inode"),
+            ("f_pos", "loff_t"),
+        ],
+    ),
+    (
+        "struct fs_struct",
+        &[("users", "int"), ("umask", "int"), ("root", "struct path"), ("pwd", "struct path")],
+    ),
     ("struct files_struct", &[("count", "atomic_t"), ("next_fd", "unsigned int")]),
     ("struct filename", &[("name", "*const char"), ("uptr", "*const char")]),
     ("struct open_how", &[("flags", "__u64"), ("mode", "__u64"), ("resolve", "__u64")]),
     (
         "struct linux_binprm",
-        &[("argc", "int"), ("envc", "int"), ("filename", "*const char"), ("interp", "*const char"), ("file", "*struct file"), ("cred", "*struct cred")],
+        &[
+            ("argc", "int"),
+            ("envc", "int"),
+            ("filename", "*const char"),
+            ("interp", "*const char"),
+            ("file", "*struct file"),
+            ("cred", "*struct cred"),
+        ],
     ),
     ("struct seq_file", &[("buf", "*char"), ("size", "size_t"), ("count", "size_t")]),
-    (
-        "struct bpf_iter_meta",
-        &[("seq", "*struct seq_file"), ("session_id", "u64"), ("seq_num", "u64")],
-    ),
+    ("struct bpf_iter_meta", &[("seq", "*struct seq_file"), ("session_id", "u64"), ("seq_num", "u64")]),
     ("struct bpf_iter__task", &[("meta", "*struct bpf_iter_meta"), ("task", "*struct task_struct")]),
     (
         "struct pt_regs",
@@ -215,11 +237,19 @@ pub(super) const COMPOSITES: &[Composite] = &[
             ("ss", "unsigned long"),
         ],
     ),
-    ("struct bpf_perf_event_data", &[("regs", "struct pt_regs"), ("sample_period", "__u64"), ("addr", "__u64")]),
+    (
+        "struct bpf_perf_event_data",
+        &[("regs", "struct pt_regs"), ("sample_period", "__u64"), ("addr", "__u64")],
+    ),
     ("struct bpf_raw_tracepoint_args", &[("args", "__u64[0]")]),
     (
         "struct trace_entry",
-        &[("type", "unsigned short"), ("flags", "unsigned char"), ("preempt_count", "unsigned char"), ("pid", "int")],
+        &[
+            ("type", "unsigned short"),
+            ("flags", "unsigned char"),
+            ("preempt_count", "unsigned char"),
+            ("pid", "int"),
+        ],
     ),
     (
         "struct trace_event_raw_sys_enter",
@@ -246,7 +276,13 @@ pub(super) const COMPOSITES: &[Composite] = &[
     ),
     (
         "struct trace_event_raw_sched_process_template",
-        &[("ent", "struct trace_entry"), ("comm", "char[16]"), ("pid", "pid_t"), ("prio", "int"), ("__data", "char[0]")],
+        &[
+            ("ent", "struct trace_entry"),
+            ("comm", "char[16]"),
+            ("pid", "pid_t"),
+            ("prio", "int"),
+            ("__data", "char[0]"),
+        ],
     ),
     (
         "struct trace_event_raw_sched_process_fork",
@@ -307,7 +343,10 @@ pub(super) const COMPOSITES: &[Composite] = &[
 pub(super) const RAW_TRACEPOINTS: &[(&str, &[(&str, &str)])] = &[
     ("sys_enter", &[("regs", "*struct pt_regs"), ("id", "long")]),
     ("sys_exit", &[("regs", "*struct pt_regs"), ("ret", "long")]),
-    ("sched_process_exec", &[("p", "*struct task_struct"), ("old_pid", "pid_t"), ("bprm", "*struct linux_binprm")]),
+    (
+        "sched_process_exec",
+        &[("p", "*struct task_struct"), ("old_pid", "pid_t"), ("bprm", "*struct linux_binprm")],
+    ),
     ("sched_process_exit", &[("p", "*struct task_struct"), ("group_dead", "bool")]),
     ("sched_process_fork", &[("parent", "*struct task_struct"), ("child", "*struct task_struct")]),
 ];

@@ -14,7 +14,11 @@ struct Array {
     cpus: u32,
 }
 
-pub(super) fn create(p: &MapParams, env: &MapEnv, _inner: Option<&MapParams>) -> Result<Box<dyn MapOps>, Errno> {
+pub(super) fn create(
+    p: &MapParams,
+    env: &MapEnv,
+    _inner: Option<&MapParams>,
+) -> Result<Box<dyn MapOps>, Errno> {
     let is_per_cpu = p.map_type == MapType::PERCPU_ARRAY;
     let mut allowed = flags::ACCESS | flags::PROG_ACCESS | flags::PRESERVE_ELEMS;
     if !is_per_cpu {
@@ -92,7 +96,9 @@ impl MapOps for Array {
 
     fn value_addr(&self, offset: u32) -> Result<u64, Errno> {
         match self.params.max_entries {
-            1 if offset < self.params.value_size && self.cpus == 1 => Ok(self.values.addr() + u64::from(offset)),
+            1 if offset < self.params.value_size && self.cpus == 1 => {
+                Ok(self.values.addr() + u64::from(offset))
+            }
             1 if self.cpus == 1 => Err(Errno::EINVAL),
             _ => Err(Errno::EOPNOTSUPP),
         }

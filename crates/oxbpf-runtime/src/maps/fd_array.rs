@@ -18,14 +18,22 @@ pub(crate) struct FdArray {
     entries: Mutex<BTreeMap<Box<[u8]>, Object>>,
 }
 
-pub(super) fn create(p: &MapParams, _env: &MapEnv, inner: Option<&MapParams>) -> Result<Box<dyn MapOps>, Errno> {
+pub(super) fn create(
+    p: &MapParams,
+    _env: &MapEnv,
+    inner: Option<&MapParams>,
+) -> Result<Box<dyn MapOps>, Errno> {
     if p.max_entries == 0 || p.key_size != 4 || p.value_size != 4 {
         return Err(Errno::EINVAL);
     }
     make(p, inner, true)
 }
 
-pub(super) fn create_hash(p: &MapParams, _env: &MapEnv, inner: Option<&MapParams>) -> Result<Box<dyn MapOps>, Errno> {
+pub(super) fn create_hash(
+    p: &MapParams,
+    _env: &MapEnv,
+    inner: Option<&MapParams>,
+) -> Result<Box<dyn MapOps>, Errno> {
     if p.max_entries == 0 || p.key_size == 0 || p.value_size != 4 {
         return Err(Errno::EINVAL);
     }
@@ -120,7 +128,9 @@ impl MapOps for FdArray {
         }
         match (&object, self.params.map_type) {
             (Object::Prog(_), MapType::PROG_ARRAY) => {}
-            (Object::Map(map), MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS) => self.check_inner(&map.params)?,
+            (Object::Map(map), MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS) => {
+                self.check_inner(&map.params)?
+            }
             _ => return Err(Errno::EINVAL),
         }
         let mut entries = self.entries();

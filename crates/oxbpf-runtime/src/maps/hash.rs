@@ -78,13 +78,19 @@ impl Order {
     }
 }
 
-pub(super) fn create(p: &MapParams, env: &MapEnv, _inner: Option<&MapParams>) -> Result<Box<dyn MapOps>, Errno> {
+pub(super) fn create(
+    p: &MapParams,
+    env: &MapEnv,
+    _inner: Option<&MapParams>,
+) -> Result<Box<dyn MapOps>, Errno> {
     let is_per_cpu = super::is_per_cpu(p.map_type);
     let evicts = matches!(p.map_type, MapType::LRU_HASH | MapType::LRU_PERCPU_HASH);
     p.allow_flags(
         flags::ACCESS | flags::PROG_ACCESS | flags::NO_PREALLOC | flags::NO_COMMON_LRU | flags::ZERO_SEED,
     )?;
-    if (!evicts && p.map_flags & flags::NO_COMMON_LRU != 0) || (evicts && p.map_flags & flags::NO_PREALLOC != 0) {
+    if (!evicts && p.map_flags & flags::NO_COMMON_LRU != 0)
+        || (evicts && p.map_flags & flags::NO_PREALLOC != 0)
+    {
         // The kernel's own word for a LRU map without preallocation.
         return Err(if evicts { Errno::ENOTSUPP } else { Errno::EINVAL });
     }
@@ -198,7 +204,8 @@ impl MapOps for Hash {
     fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
         let table = self.table();
         let start = key.and_then(|k| table.slots.get(k)).map_or(0, |slot| *slot as usize + 1);
-        let following = table.keys.get(start..).unwrap_or_default().iter().flatten().next().ok_or(Errno::ENOENT)?;
+        let following =
+            table.keys.get(start..).unwrap_or_default().iter().flatten().next().ok_or(Errno::ENOENT)?;
         next.get_mut(..following.len()).ok_or(Errno::EINVAL)?.copy_from_slice(following);
         Ok(())
     }

@@ -23,13 +23,18 @@ struct Nodes {
     free: Vec<u32>,
 }
 
-pub(super) fn create(p: &MapParams, env: &MapEnv, _inner: Option<&MapParams>) -> Result<Box<dyn MapOps>, Errno> {
+pub(super) fn create(
+    p: &MapParams,
+    env: &MapEnv,
+    _inner: Option<&MapParams>,
+) -> Result<Box<dyn MapOps>, Errno> {
     p.allow_flags(flags::ACCESS | flags::PROG_ACCESS | flags::NO_PREALLOC)?;
     let is_sized = (5..=260).contains(&p.key_size) && p.value_size > 0 && p.max_entries > 0;
     if !is_sized || p.map_flags & flags::NO_PREALLOC == 0 {
         return Err(Errno::EINVAL);
     }
-    let spec = RegionSpec::array(p.max_entries.into(), p.value_stride(), p.value_size, p.label()).rights(p.rights());
+    let spec =
+        RegionSpec::array(p.max_entries.into(), p.value_stride(), p.value_size, p.label()).rights(p.rights());
     let values = env.memory.alloc(spec).map_err(|e| mem_errno(&e))?;
     Ok(Box::new(Lpm { params: p.clone(), values, nodes: Mutex::default() }))
 }

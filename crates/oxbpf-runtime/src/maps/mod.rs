@@ -228,7 +228,12 @@ pub(crate) fn served() -> impl Iterator<Item = MapType> {
 }
 
 impl Map {
-    pub(crate) fn create(id: u32, params: MapParams, env: &MapEnv, inner: Option<MapParams>) -> Result<Self, Errno> {
+    pub(crate) fn create(
+        id: u32,
+        params: MapParams,
+        env: &MapEnv,
+        inner: Option<MapParams>,
+    ) -> Result<Self, Errno> {
         let Some((_, factory)) = FACTORIES.iter().find(|f| f.0 == params.map_type) else {
             log::warn!("map type {} is not served by the embedded kernel", params.map_type);
             return Err(Errno::EINVAL);

@@ -68,7 +68,8 @@ impl PerfRing {
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         let mut records = Vec::new();
         if *lost > 0 {
-            records.extend_from_slice(&record(RECORD_LOST, &[0u64.to_ne_bytes(), lost.to_ne_bytes()].concat()));
+            records
+                .extend_from_slice(&record(RECORD_LOST, &[0u64.to_ne_bytes(), lost.to_ne_bytes()].concat()));
         }
         // The size field counts the padding that aligns the record to 8 bytes.
         let padded = (sample.len() + 4).next_multiple_of(8) - 4;
@@ -126,7 +127,11 @@ pub(crate) struct PerfArray {
     events: Mutex<BTreeMap<u32, Arc<crate::perf::PerfEvent>>>,
 }
 
-pub(super) fn create(p: &MapParams, _env: &MapEnv, _inner: Option<&MapParams>) -> Result<Box<dyn MapOps>, Errno> {
+pub(super) fn create(
+    p: &MapParams,
+    _env: &MapEnv,
+    _inner: Option<&MapParams>,
+) -> Result<Box<dyn MapOps>, Errno> {
     p.allow_flags(flags::ACCESS | flags::PROG_ACCESS | flags::PRESERVE_ELEMS)?;
     if p.max_entries == 0 || p.key_size != 4 || p.value_size != 4 {
         return Err(Errno::EINVAL);

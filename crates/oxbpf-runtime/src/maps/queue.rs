@@ -13,7 +13,11 @@ struct Queue {
     values: Mutex<VecDeque<Box<[u8]>>>,
 }
 
-pub(super) fn create(p: &MapParams, _env: &MapEnv, _inner: Option<&MapParams>) -> Result<Box<dyn MapOps>, Errno> {
+pub(super) fn create(
+    p: &MapParams,
+    _env: &MapEnv,
+    _inner: Option<&MapParams>,
+) -> Result<Box<dyn MapOps>, Errno> {
     p.allow_flags(flags::ACCESS | flags::PROG_ACCESS)?;
     if p.max_entries == 0 || p.key_size != 0 || p.value_size == 0 {
         return Err(Errno::EINVAL);
@@ -54,7 +58,11 @@ impl MapOps for Queue {
         };
         out.get_mut(..value.len()).ok_or(Errno::EINVAL)?.copy_from_slice(value);
         if remove {
-            if is_stack { values.pop_back() } else { values.pop_front() };
+            if is_stack {
+                values.pop_back()
+            } else {
+                values.pop_front()
+            };
         }
         Ok(())
     }

@@ -40,7 +40,11 @@ struct Record {
     len: u32,
 }
 
-pub(super) fn create(p: &MapParams, env: &MapEnv, _inner: Option<&MapParams>) -> Result<Box<dyn MapOps>, Errno> {
+pub(super) fn create(
+    p: &MapParams,
+    env: &MapEnv,
+    _inner: Option<&MapParams>,
+) -> Result<Box<dyn MapOps>, Errno> {
     p.allow_flags(flags::NUMA_NODE)?;
     let page = env.memory.page_size();
     let size = u64::from(p.max_entries);

@@ -21,13 +21,18 @@ pub(crate) struct StackTraces {
     buckets: Mutex<BTreeMap<u32, Vec<u64>>>,
 }
 
-pub(super) fn create(p: &MapParams, _env: &MapEnv, _inner: Option<&MapParams>) -> Result<Box<dyn MapOps>, Errno> {
+pub(super) fn create(
+    p: &MapParams,
+    _env: &MapEnv,
+    _inner: Option<&MapParams>,
+) -> Result<Box<dyn MapOps>, Errno> {
     p.allow_flags(flags::ACCESS | flags::STACK_BUILD_ID)?;
     if p.map_flags & flags::STACK_BUILD_ID != 0 {
         log::warn!("stack traces by build id are not served by the embedded kernel");
         return Err(Errno::EINVAL);
     }
-    let is_sized = p.key_size == 4 && p.value_size >= 8 && p.value_size % 8 == 0 && p.value_size / 8 <= MAX_DEPTH;
+    let is_sized =
+        p.key_size == 4 && p.value_size >= 8 && p.value_size % 8 == 0 && p.value_size / 8 <= MAX_DEPTH;
     if p.max_entries == 0 || !is_sized {
         return Err(Errno::EINVAL);
     }
@@ -46,7 +51,8 @@ impl StackTraces {
 
     /// Keeps a stack, innermost frame first, and gives the number of its bucket.
     pub(crate) fn insert(&self, frames: &[u64], flags: u64) -> Result<u32, Errno> {
-        let hash = frames.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, f| (h ^ f).wrapping_mul(0x0100_0000_01b3));
+        let hash =
+            frames.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, f| (h ^ f).wrapping_mul(0x0100_0000_01b3));
         let bucket = (hash ^ hash >> 32) as u32 % self.params.max_entries.next_power_of_two();
         let mut buckets = self.buckets();
         match buckets.get(&bucket) {
