@@ -59,6 +59,13 @@ impl Env for Kernel<'_> {
         })
     }
 
+    fn entries(&self) -> Vec<usize> {
+        // `struct bpf_func_info` begins with the instruction that a function starts at.
+        let size = (self.req.func_info_rec_size as usize).max(4);
+        let starts = self.req.func_info.chunks_exact(size).filter_map(|r| r.first_chunk());
+        starts.map(|start| u32::from_ne_bytes(*start) as usize).collect()
+    }
+
     fn helper(&self, helper: HelperId) -> Result<(), String> {
         if helpers::is_served(helper) {
             Ok(())
