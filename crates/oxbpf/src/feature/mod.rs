@@ -114,7 +114,10 @@ impl Features {
         {
             return found.clone();
         }
-        let new = Self { kernel: Arc::downgrade(backend), answers: [const { AtomicU8::new(UNKNOWN) }; _] };
+        let new = Self {
+            kernel: Arc::downgrade(backend),
+            answers: [const { AtomicU8::new(UNKNOWN) }; Feature::ALL.len()],
+        };
         let new = Arc::new(new);
         caches.push(new.clone());
         new

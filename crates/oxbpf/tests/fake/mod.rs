@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use oxbpf::{Kernel, ObjectBuilder};
+use oxbpf_btf::{BtfBuilder, FuncLinkage, TypeId};
 use oxbpf_kernel::{
     Backend, Blob, Command, Fact, Handle, InfoBuffers, LogBuf, Mapping, NlMessage, Opening, PerfRequest,
     PollSet, ProgLoad, Prot, Reply,
@@ -92,7 +93,11 @@ impl Fake {
     /// Gives the kernel the object's own types, so that its CO-RE relocations find what they look for.
     pub(crate) fn with_types_of(self, path: &str) -> Self {
         let open = self.builder().open_file(object(path)).unwrap();
-        self.fact(Fact::VmlinuxBtf, open.btf().unwrap().raw());
+        let mut types = BtfBuilder::from_btf(open.btf().unwrap()).unwrap();
+        // What programs of iter/task attach to.
+        let proto = types.add_func_proto(TypeId(0)).unwrap();
+        types.add_func("bpf_iter_task", FuncLinkage::STATIC, proto).unwrap();
+        self.fact(Fact::VmlinuxBtf, &types.to_bytes().unwrap());
         self
     }
 
