@@ -226,7 +226,8 @@ fn kprobe_multi_runs_the_program_at_all_functions_that_match() {
         let link = kprobe::attach_multi(&probe.attach(), "__do_sys_getpp*", opts).expect("attaches");
         check_lifetime(&probe, link, call_getppid);
     }
-    let names = Probes::Syms(&[&function]);
+    let functions: [&str; 1] = [&function];
+    let names = Probes::Syms(&functions);
     let with_cookie = KprobeMultiOpts { cookies: &[7], ..KprobeMultiOpts::default() };
     let link = kprobe::attach_multi_at(&probe.attach(), names, with_cookie).expect("attaches");
     check_lifetime(&probe, link, call_getppid);
