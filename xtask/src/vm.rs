@@ -44,6 +44,8 @@ pub fn main(args: &[String]) -> Result<()> {
             .arg(root().join("xtask/scripts/vm.sh"))
             .arg("-k")
             .arg(dir.join(kernel))
+            // Debian's 5.10 has BPF among its security modules only when told so.
+            .args(["-a", "lsm=landlock,lockdown,yama,apparmor,bpf"])
             .arg(&script)
             .status()
             .context("cannot start the virtual machine")?;
