@@ -61,6 +61,8 @@ struct Point {
 #[derive(Debug, PartialEq, Eq)]
 struct ProbedFile {
     path: PathBuf,
+    /// The same without symbolic links, as `/proc/PID/maps` shows it.
+    real: PathBuf,
     /// Device and inode.
     id: (u64, u64),
 }
@@ -123,7 +125,10 @@ impl Uprobes {
             return Some(point.file.clone());
         }
         match std::fs::metadata(path) {
-            Ok(m) => Some(Arc::new(ProbedFile { path: path.into(), id: (m.dev(), m.ino()) })),
+            Ok(m) => {
+                let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+                Some(Arc::new(ProbedFile { path: path.into(), real, id: (m.dev(), m.ino()) }))
+            }
             Err(error) => {
                 log::warn!("uprobe in `{path}`: {error}");
                 None
@@ -317,9 +322,9 @@ fn run(engine: &mut Engine, attachment: &Attachment, task: &Arc<Task>, regs: &Pt
 impl Mapping<'_> {
     /// Where a point is in the mapping.
     fn address_of(&self, point: &Point) -> Option<u64> {
-        // Some file systems show another device in maps than stat(2) does; then the name has to be the same.
-        let same_file =
-            self.id == point.file.id || (self.id.1 == point.file.id.1 && self.path == point.file.path);
+        // Stacked file systems show the lower file's device or inode in maps, and their own in stat(2); the name tells then. That of a
+        // file that was replaced ends in " (deleted)".
+        let same_file = self.id == point.file.id || self.path == point.file.real;
         let addr = self.range.start.checked_add(point.offset.checked_sub(self.offset)?)?;
         (same_file && self.range.contains(&addr)).then_some(addr)
     }
