@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use oxbpf_sys::process::StoppedChild;
-use oxbpf_sys::trace::{TraceEvent, Tracee};
+use oxbpf_sys::trace::{self, TraceEvent, Tracee};
 use oxbpf_uapi::Errno;
 
 fn spawn(program: &str, args: &[&str]) -> Tracee {
@@ -380,6 +380,49 @@ fn registers_that_are_set_are_what_the_task_goes_on_with() {
     }
     // The child asserts that 5 + 6 is 11, and now it is not.
     assert_eq!(tracee.status().and_then(|s| s.code()), Some(101));
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_task_that_runs_can_be_looked_at_and_runs_on() {
+    let mut tracee = spawn("sh", &["-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exit 6"]);
+    tracee.trace_syscalls(false);
+    let pid = tracee.pid();
+    let mut looks = 0;
+    loop {
+        match tracee.next_event(Some(Duration::from_millis(1))).expect("no error") {
+            Some(TraceEvent::Done) => break,
+            Some(_) => {}
+            None => {
+                if tracee.interrupt(pid) == Ok(true) {
+                    assert_ne!(tracee.regs(pid).expect("stopped").ip, 0);
+                    assert_eq!(tracee.interrupt(pid), Ok(false), "it is stopped already");
+                    looks += 1;
+                }
+            }
+        }
+    }
+    assert!(looks > 0);
+    assert_eq!(tracee.status().and_then(|s| s.code()), Some(6));
+}
+
+#[test]
+fn memory_is_reached_without_the_tracer_at_hand() {
+    let mut tracee = spawn("/bin/true", &[]);
+    let (tid, path, sp) = loop {
+        if let TraceEvent::SyscallEnter { nr: nr::EXECVE, tid, args, sp, .. } = next(&mut tracee) {
+            break (tid, args[0], sp);
+        }
+    };
+    let mut bytes = [0; 9];
+    assert_eq!(trace::read_memory(tid, path, &mut bytes), Ok(9));
+    assert_eq!(&bytes, b"/bin/true");
+    trace::write_memory(tid, sp - 64, &[7; 8]).expect("a stack is writable");
+    let mut bytes = [0; 8];
+    assert_eq!(trace::read_memory(tid, sp - 64, &mut bytes), Ok(8));
+    assert_eq!(bytes, [7; 8]);
+    assert_eq!(trace::read_memory(tid, 0x10, &mut bytes), Err(Errno::EFAULT));
+    assert_eq!(trace::write_memory(tid, 0x10, &bytes), Err(Errno::EFAULT));
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub(crate) fn raw_tracepoints() -> impl Iterator<Item = &'static str> {
 }
 
 /// Byte offset of a member of a struct.
+#[cfg(test)]
 pub(crate) fn offset_of(name: &str, member: &str) -> Option<u64> {
     let id = btf().find(name, oxbpf_uapi::BtfKind::STRUCT)?;
     let composite = btf().get(id).ok()?.composite()?;
@@ -39,6 +40,7 @@ pub(crate) fn offset_of(name: &str, member: &str) -> Option<u64> {
 }
 
 /// Bytes of a struct.
+#[cfg(test)]
 pub(crate) fn size_of(name: &str) -> Option<u64> {
     let id = btf().find(name, oxbpf_uapi::BtfKind::STRUCT)?;
     btf().size_of(id).ok().map(u64::from)

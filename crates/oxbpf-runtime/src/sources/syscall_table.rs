@@ -1,6 +1,6 @@
 //! The system calls of x86-64: number, name, arguments.
 //!
-//! Names and arguments are those of tracefs (`events/syscalls/sys_enter_NAME/format`, Linux 6.12, those from 463 on 6.18), which are the
+//! Names and arguments are those of tracefs (`events/syscalls/sys_enter_NAME/format`, Linux 6.12, 336 and those from 463 on 6.18), which are the
 //! kernel's own and not always those of the C library: `newstat`, `newuname`, `sendfile64`, `umount`.
 
 /// A call: number, name, arguments as in C with a comma and a space between them.
@@ -517,6 +517,7 @@ pub(crate) const SYSCALLS: &[Row] = &[
     ),
     (334, "rseq", "struct rseq * rseq, u32 rseq_len, int flags, u32 sig"),
     (335, "uretprobe", ""),
+    (336, "uprobe", ""),
     (424, "pidfd_send_signal", "int pidfd, int sig, siginfo_t * info, unsigned int flags"),
     (425, "io_uring_setup", "u32 entries, struct io_uring_params * params"),
     (
