@@ -39,7 +39,11 @@ fn tracepoints_of_calls_have_arguments_and_results() {
     assert!(bench.run(&["cat", "/etc/hostname", "/nonexistent"]).code() == Some(1));
     let records = bench.records();
     let calls: Vec<_> = records.chunks(2).map(|pair| (&pair[0], &pair[1])).collect();
-    assert!(calls.iter().all(|(enter, exit)| enter.words[0] == 1 && exit.words[0] == 2 && enter.words[1] == exit.words[1]));
+    assert!(
+        calls.iter().all(|(enter, exit)| enter.words[0] == 1
+            && exit.words[0] == 2
+            && enter.words[1] == exit.words[1])
+    );
     let result = |name: &str| {
         let (enter, exit) = calls.iter().find(|(enter, _)| enter.text == name).expect("seen");
         assert_eq!((enter.words[2], enter.words[3]), (0, OPENAT), "flags and number");
@@ -75,7 +79,8 @@ fn forks_execs_and_exits_come_in_their_order() {
     let filename = "r7 = *(u32 *)(r6 + 8)\nr7 &= 65535\nr3 = r6\nr3 += r7\nr1 = r10\nr1 += -64\nr2 = 64\n\
                     call probe_read_kernel_str\nr1 = *(u32 *)(r6 + 12)\n*(u64 *)(r10 - 80) = r1";
     bench.tracepoint("sched", "sched_process_exec", &program(1, filename));
-    let child = "r1 = *(u32 *)(r6 + 24)\n*(u64 *)(r10 - 72) = r1\nr1 = *(u32 *)(r6 + 44)\n*(u64 *)(r10 - 80) = r1";
+    let child =
+        "r1 = *(u32 *)(r6 + 24)\n*(u64 *)(r10 - 72) = r1\nr1 = *(u32 *)(r6 + 44)\n*(u64 *)(r10 - 80) = r1";
     bench.tracepoint("sched", "sched_process_fork", &program(2, child));
     let exit_code = format!(
         "call get_current_task\nr3 = r0\nr3 += offset(task_struct.exit_code)\nr1 = r10\nr1 += -80\nr2 = 4\n\
@@ -195,7 +200,8 @@ fn child_command(kind: &str) -> [String; 3] {
     let exe = std::env::current_exe().expect("own path");
     let exe = exe.to_str().expect("UTF-8");
     // The harness in the child would print into our output.
-    let script = format!("{CHILD_VARIABLE}={kind} exec '{exe}' --exact child_of_the_function_tests >/dev/null 2>&1");
+    let script =
+        format!("{CHILD_VARIABLE}={kind} exec '{exe}' --exact child_of_the_function_tests >/dev/null 2>&1");
     ["sh".to_owned(), "-c".to_owned(), script]
 }
 
@@ -239,7 +245,8 @@ fn functions_of_libraries_are_seen_in_children_too() {
     let mut bench = Bench::new();
     // The library that this program uses is the one that the shell uses.
     let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
-    let libc = maps.lines().find(|l| l.contains("/libc.so.6") && l.contains(" r-xp ")).expect("a dynamic libc");
+    let libc =
+        maps.lines().find(|l| l.contains("/libc.so.6") && l.contains(" r-xp ")).expect("a dynamic libc");
     let path = libc.split_ascii_whitespace().last().expect("path");
     let bytes = std::fs::read(path).expect("readable");
     let elf = oxbpf_elf::ExecFile::parse(&bytes, path).expect("ELF");
@@ -247,7 +254,12 @@ fn functions_of_libraries_are_seen_in_children_too() {
     bench.uprobe(path, malloc, false, 0, &program(1, COMM));
     let ret = format!("r1 = *(u64 *)(r6 + offset(pt_regs.ax))\n*(u64 *)(r10 - 80) = r1\n{COMM}");
     bench.uprobe(path, malloc, true, 0, &program(2, &ret));
-    assert_eq!(bench.run(&["sh", "-c", "cat /etc/hostname >/dev/null; (cat /etc/hostname >/dev/null); exit 4"]).code(), Some(4));
+    assert_eq!(
+        bench
+            .run(&["sh", "-c", "cat /etc/hostname >/dev/null; (cat /etc/hostname >/dev/null); exit 4"])
+            .code(),
+        Some(4)
+    );
     let records = bench.records();
     let count = |kind, comm: &str| records.iter().filter(|r| r.words[0] == kind && r.text == comm).count();
     for comm in ["sh", "cat"] {
@@ -260,12 +272,15 @@ fn functions_of_libraries_are_seen_in_children_too() {
 #[test]
 fn a_clock_samples_what_runs() {
     let mut bench = Bench::new();
-    let ip = format!("r1 = *(u64 *)(r6 + 128)\n*(u64 *)(r10 - 80) = r1\nr1 = *(u64 *)(r6 + 168)\n*(u64 *)(r10 - 72) = r1\n{COMM}");
+    let ip = format!(
+        "r1 = *(u64 *)(r6 + 128)\n*(u64 *)(r10 - 80) = r1\nr1 = *(u64 *)(r6 + 168)\n*(u64 *)(r10 - 72) = r1\n{COMM}"
+    );
     bench.clock(2_000_000, &program(1, &ip));
     let script = "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done";
     assert!(bench.run(&["sh", "-c", script]).success());
     let busy = bench.records();
-    let in_shell = busy.iter().filter(|r| r.text == "sh" && r.words[2] != 0 && r.words[3] == 2_000_000).count();
+    let in_shell =
+        busy.iter().filter(|r| r.text == "sh" && r.words[2] != 0 && r.words[3] == 2_000_000).count();
     assert!(in_shell >= 5, "{in_shell} of {} samples", busy.len());
     assert!(bench.run(&["sleep", "0.2"]).success());
     let idle = bench.records().iter().filter(|r| r.text == "sleep").count();

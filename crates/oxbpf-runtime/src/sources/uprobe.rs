@@ -359,7 +359,7 @@ mod tests {
         assert_eq!((found.range.clone(), found.offset), (0x7f00_0000_1000..0x7f00_0000_3000, 0x2000));
         assert_eq!((found.id, found.path), ((rustix::fs::makedev(8, 1), 77), Path::new("/lib/a b.so")));
         let point = |path: &str, id, offset| Point {
-            file: Arc::new(ProbedFile { path: path.into(), id }),
+            file: Arc::new(ProbedFile { path: "/link".into(), real: path.into(), id }),
             offset,
             entry: Vec::new(),
             ret: Vec::new(),
@@ -369,7 +369,11 @@ mod tests {
         assert_eq!(found.address_of(&point("/x", id, 0x1fff)), None, "before the mapping");
         assert_eq!(found.address_of(&point("/x", id, 0x4000)), None, "behind it");
         assert_eq!(found.address_of(&point("/x", (1, 77), 0x2010)), None, "another device");
-        assert_eq!(found.address_of(&point("/lib/a b.so", (1, 77), 0x2010)), Some(0x7f00_0000_1010));
+        assert_eq!(
+            found.address_of(&point("/lib/a b.so", (1, 99), 0x2010)),
+            Some(0x7f00_0000_1010),
+            "the same name"
+        );
     }
 
     #[test]

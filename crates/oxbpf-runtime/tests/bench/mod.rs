@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use std::process::ExitStatus;
 
 use oxbpf_kernel::{
-    Fact, Handle, Kernel, LinkCreate, LinkFd, LinkKind, LinkSource, MapCreate, MapFd, PerfEventSpec, PerfRequest, ProgFd,
-    ProgLoad, RawTracepointOpen, RingConsumer, Target,
+    Fact, Handle, Kernel, LinkCreate, LinkFd, LinkKind, LinkSource, MapCreate, MapFd, PerfEventSpec,
+    PerfRequest, ProgFd, ProgLoad, RawTracepointOpen, RingConsumer, Target,
 };
 use oxbpf_runtime::{Runtime, RuntimeOptions};
 use oxbpf_uapi::{AttachType, BtfKind, MapType, ProgType};
@@ -36,7 +36,12 @@ impl Bench {
     pub(crate) fn new() -> Self {
         let runtime = Runtime::new(RuntimeOptions { memory_limit: 1 << 30, cpus: 2 }).expect("memory");
         let kernel = runtime.kernel();
-        let ring = MapCreate { map_type: MapType::RINGBUF, max_entries: RING_SIZE, map_name: "events", ..MapCreate::default() };
+        let ring = MapCreate {
+            map_type: MapType::RINGBUF,
+            max_entries: RING_SIZE,
+            map_name: "events",
+            ..MapCreate::default()
+        };
         let ring = kernel.map_create(ring).expect("ring");
         let consumer = RingConsumer::map(&kernel, &ring, RING_SIZE).expect("consumer");
         let btf = kernel.fact(Fact::VmlinuxBtf).expect("BTF").to_vec();
@@ -46,8 +51,17 @@ impl Bench {
 
     /// Loads a program. `emit` in it stands for writing the record of 96 bytes at r10-96 to the ring, and `offset(struct.member)` for
     /// an offset in a kernel struct.
-    pub(crate) fn load(&self, prog_type: ProgType, attach: AttachType, attach_btf_id: u32, text: &str) -> ProgFd {
-        let emit = format!("r1 = map[fd:{}]\nr2 = r10\nr2 += -96\nr3 = 96\nr4 = 0\ncall ringbuf_output", self.ring.number());
+    pub(crate) fn load(
+        &self,
+        prog_type: ProgType,
+        attach: AttachType,
+        attach_btf_id: u32,
+        text: &str,
+    ) -> ProgFd {
+        let emit = format!(
+            "r1 = map[fd:{}]\nr2 = r10\nr2 += -96\nr3 = 96\nr4 = 0\ncall ringbuf_output",
+            self.ring.number()
+        );
         let mut text = text.replace("emit", &emit);
         while let Some(at) = text.find("offset(") {
             let end = at + text[at..].find(')').expect("bracket");
@@ -124,14 +138,19 @@ impl Bench {
         let prog = self.load(ProgType::KPROBE, AttachType(0), 0, text);
         let kind = self.number(Fact::PmuType("kprobe")) as u32;
         let config = u64::from(is_return) << self.number(Fact::PmuRetprobeBit("kprobe"));
-        self.on_event(&prog, PerfEventSpec { kind, config, target: Some(function), ..PerfEventSpec::default() }, 0);
+        self.on_event(
+            &prog,
+            PerfEventSpec { kind, config, target: Some(function), ..PerfEventSpec::default() },
+            0,
+        );
     }
 
     pub(crate) fn uprobe(&mut self, path: &str, offset: u64, is_return: bool, cookie: u64, text: &str) {
         let prog = self.load(ProgType::KPROBE, AttachType(0), 0, text);
         let kind = self.number(Fact::PmuType("uprobe")) as u32;
         let config = u64::from(is_return) << self.number(Fact::PmuRetprobeBit("uprobe"));
-        let spec = PerfEventSpec { kind, config, target: Some(path), config2: offset, ..PerfEventSpec::default() };
+        let spec =
+            PerfEventSpec { kind, config, target: Some(path), config2: offset, ..PerfEventSpec::default() };
         self.on_event(&prog, spec, cookie);
     }
 
