@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(code) => code,
+        Err(error) if error.is::<failure::Unread>() => ExitCode::from(failure::UNREAD_STATUS),
         Err(error) => {
             failure::report(&error);
             ExitCode::from(failure::STATUS)

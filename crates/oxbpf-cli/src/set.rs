@@ -20,11 +20,10 @@ struct Place {
 
 /// Splits `VAR=VALUE` into the variable's name, the path into it, and the value.
 pub(crate) fn split(assignment: &str) -> Result<(&str, &str, &str)> {
-    let (place, value) =
-        assignment.split_once('=').with_context(|| format!("`{assignment}` is not VAR=VALUE"))?;
+    let (place, value) = assignment.split_once('=').context("not VAR=VALUE")?;
     let end = place.find(['.', '[']).unwrap_or(place.len());
     let (name, path) = place.split_at(end);
-    ensure!(!name.is_empty(), "`{assignment}` names no variable");
+    ensure!(!name.is_empty(), "it names no variable");
     Ok((name, path, value))
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use anyhow::{Context, Result};
 use oxbpf::link::{
@@ -14,7 +14,7 @@ use oxbpf_uapi::{AttachType, Errno, ProgType};
 
 use super::host::Host;
 use super::sink::Sink;
-use super::{Args, reject};
+use super::{Args, lock, reject};
 
 /// Samples a second of perf_event programs; a prime beside 100, so that they do not march in step with timers.
 const HERTZ: u64 = 99;
@@ -24,6 +24,8 @@ const HERTZ: u64 = 99;
 pub(super) struct Attached {
     links: Vec<Link>,
     iterators: Vec<(String, IterReader)>,
+    /// Whether there are others than iterators.
+    has_hooks: bool,
 }
 
 /// Types that a control group is the target of.
@@ -45,12 +47,15 @@ pub(super) fn all(object: &Object, args: &Args, host: &Host) -> Result<Attached>
         let Some(link) = one(&program, args, host, &mut uses)? else { continue };
         if program.attach_kind() == AttachKind::Iter {
             attached.iterators.push((program.name().to_owned(), link.iter()?));
+        } else {
+            attached.has_hooks = true;
         }
         attached.links.push(link);
     }
     reject(args.iface.is_some() && !uses.iface, "--iface", "no program attaches to a network interface")?;
     reject(args.cgroup.is_some() && !uses.cgroup, "--cgroup", "no program attaches to a control group")?;
     reject(args.pid.is_some() && !uses.pid, "--pid", "no program attaches to a process")?;
+    reject(args.pcap.is_some() && !uses.iface, "--pcap", "no program attaches to a network interface")?;
     anyhow::ensure!(!attached.links.is_empty(), "the object has no program to attach");
     Ok(attached)
 }
@@ -160,13 +165,17 @@ fn interface(args: &Args, host: &Host) -> Result<Option<u32>> {
 }
 
 impl Attached {
+    /// Whether nothing more will happen by itself: there were only iterators.
+    pub(super) fn is_done(&self) -> bool {
+        !self.has_hooks
+    }
+
     /// Shows what iterators write.
     pub(super) fn read_iterators(mut self, sink: &Mutex<Sink>) -> Result<Self> {
         for (program, reader) in std::mem::take(&mut self.iterators) {
             for line in BufReader::new(reader).split(b'\n') {
                 let line = line.with_context(|| format!("cannot read iterator `{program}`"))?;
-                let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-                sink.iterated(&program, &String::from_utf8_lossy(&line));
+                lock(sink).iterated(&program, &String::from_utf8_lossy(&line));
             }
         }
         Ok(self)

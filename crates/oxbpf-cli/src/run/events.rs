@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -15,6 +16,7 @@ use oxbpf_kernel::{Handle, Kernel, Opening};
 use oxbpf_object::ObjectSpec;
 use oxbpf_uapi::{BtfKind, MapType};
 
+use super::lock;
 use super::sink::{Shown, Sink};
 
 /// What `--event` says: struct by map.
@@ -27,7 +29,10 @@ pub(super) fn wanted(options: &[String], spec: &ObjectSpec) -> Result<Wanted> {
         let (map, name) =
             option.split_once('=').with_context(|| format!("--event {option}: not MAP=STRUCT"))?;
         if !spec.maps.iter().any(|m| m.real_name == map && is_buffer(m.map_type)) {
-            bail!("--event {option}: the object has no ring or perf buffer `{map}`");
+            let buffers = spec.maps.iter().filter(|m| is_buffer(m.map_type)).map(|m| m.real_name.as_str());
+            let buffers = buffers.collect::<Vec<_>>().join(", ");
+            let buffers = if buffers.is_empty() { "none" } else { &buffers };
+            bail!("--event {option}: the object has no ring or perf buffer `{map}`; it has {buffers}");
         }
         let btf = spec.btf.as_ref().context("the object has no types, so --event cannot know any")?;
         let id = find_struct(btf, name)
@@ -71,6 +76,9 @@ fn candidates(object: &Object, map: &Map<'_>, wanted: &Wanted) -> Vec<TypeId> {
     exported.collect()
 }
 
+/// Samples after which a ring is left for a moment: programs may fill it faster than it can be shown, and the user's Ctrl-C counts too.
+const BATCH: u64 = 1024;
+
 /// How the samples of one buffer are shown.
 struct Decoder {
     map: String,
@@ -108,11 +116,17 @@ impl Decoder {
             .copied()
     }
 
-    fn show(&mut self, sample: &[u8]) {
-        self.count.fetch_add(1, Ordering::Relaxed);
+    /// Shows a sample, and says whether it is time to look at other things than samples.
+    fn show(&mut self, sample: &[u8]) -> ControlFlow<()> {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        self.write(sample);
+        if count % BATCH == BATCH - 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn write(&mut self, sample: &[u8]) {
         let chosen = self.choose(sample.len());
         let mut padded = Vec::new();
-        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sink = lock(&self.sink);
         if let (Some(btf), Some((id, size))) = (&self.btf, chosen) {
             let bytes = match sample.len() < size {
                 true => {
@@ -163,12 +177,12 @@ impl Consumers {
             let mut decoder = Decoder::new(object, &map, wanted, sink, &count);
             match map.map_type() {
                 MapType::RINGBUF => {
-                    rings = rings.add(map.fd(), move |sample| decoder.show(sample))?;
+                    rings = rings.add_until(map.fd(), move |sample| decoder.show(sample))?;
                     has_rings = true;
                 }
                 MapType::PERF_EVENT_ARRAY => {
                     let buffer = PerfBuffer::builder(kernel, map.fd())
-                        .on_sample(move |_, sample| decoder.show(sample));
+                        .on_sample(move |_, sample| _ = decoder.show(sample));
                     perf.push(buffer.build()?);
                 }
                 _ => {}
@@ -205,10 +219,10 @@ impl Consumers {
     /// Shows what is left.
     pub(super) fn drain(&mut self) -> Result<()> {
         if let Some(rings) = &mut self.rings {
-            rings.consume()?;
+            while rings.consume()? > 0 {}
         }
         self.poll(Duration::ZERO)?;
-        self.sink.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        lock(&self.sink).flush()
     }
 
     /// Events shown.
@@ -262,7 +276,7 @@ impl Printed {
         while let Ok(count @ 1..) = kernel.read(&self.handle, &mut buffer) {
             self.partial.extend_from_slice(buffer.get(..count).unwrap_or_default());
         }
-        let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sink = lock(sink);
         while let Some(end) = self.partial.iter().position(|b| *b == b'\n') {
             let line: Vec<u8> = self.partial.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line);

@@ -1,20 +1,27 @@
 //! Who runs the programs, and where events come from: Linux with the command as a child, or the embedded kernel with the command traced or
 //! a capture's packets.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
+use oxbpf::{ErrorKind, Frame};
 use oxbpf_kernel::Kernel;
-use oxbpf_runtime::{PacketStats, Runtime, RuntimeOptions, Source};
-use oxbpf_sys::process::{Signal, Signals, StoppedChild};
+use oxbpf_runtime::{PacketStats, Runtime, RuntimeOptions, Source, SourceError};
+use oxbpf_sys::process::{Signal, Signals, StoppedChild, resolve};
 
-use super::{Args, reject};
+use super::{Args, End, reject};
+use crate::failure::Hint;
 
 /// `--backend`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -38,9 +45,14 @@ pub(super) struct Host {
 }
 
 enum Side {
-    Linux { child: Option<StoppedChild>, status: Option<ExitStatus> },
+    Linux(Option<Child>),
     Embedded { runtime: Runtime, worker: Option<Worker>, is_capture: bool },
 }
+
+/// What the embedded kernel has events of.
+const SERVED: &str = "the embedded kernel runs raw_tp and tp_btf programs on sys_enter, sys_exit and sched_process_{exec,exit,fork}, tp programs \
+                      on these and on syscalls/*, kprobes of system calls (ksyscall), uprobes, perf_event, iter/task, and xdp and tc with --pcap; \
+                      --backend linux, as root, has the others";
 
 /// What is left when a run is over.
 #[derive(Debug, Default)]
@@ -54,6 +66,9 @@ pub(super) struct Finished {
 impl Host {
     /// Chooses the kernel, and says so on standard error.
     pub(super) fn new(args: &Args) -> Result<Self> {
+        if args.pcap.is_some() && !args.command.is_empty() {
+            bail!("--pcap and a command are two sources of events; give one");
+        }
         // Before any thread, which inherits the blocked signals.
         let signals =
             Signals::new(&[Signal::Int, Signal::Term, Signal::Hup]).context("cannot wait for signals")?;
@@ -68,19 +83,26 @@ impl Host {
         };
         if let Some(why) = why {
             let name = if choice == Choice::Linux { "Linux" } else { "the embedded kernel" };
-            let _ = writeln!(std::io::stderr(), "oxbpf: running on {name}: {why}");
+            let _ = writeln!(io::stderr(), "oxbpf: running on {name}: {why}");
         }
         match choice {
             Choice::Linux | Choice::Auto => {
                 reject(args.pcap.is_some(), "--pcap", "is for the embedded kernel only")?;
                 mounts();
-                Ok(Self {
-                    kernel: oxbpf_sys::kernel(),
-                    signals,
-                    side: Side::Linux { child: None, status: None },
-                })
+                Ok(Self { kernel: oxbpf_sys::kernel(), signals, side: Side::Linux(None) })
             }
             Choice::Embedded => {
+                let is_alone = args.iface.is_some() && args.pcap.is_none();
+                reject(
+                    is_alone,
+                    "--iface",
+                    "the embedded kernel's packets are those of a capture: --pcap FILE",
+                )?;
+                reject(
+                    args.pid.is_some(),
+                    "--pid",
+                    "the embedded kernel sees only the command that it runs, and what that starts",
+                )?;
                 let runtime = Runtime::new(RuntimeOptions::default())?;
                 if args.pcap.is_some() {
                     runtime.add_interface(args.iface.as_deref().unwrap_or(CAPTURE_INTERFACE));
@@ -107,42 +129,51 @@ impl Host {
         }
     }
 
+    /// Adds what a user of this kernel can do about an error.
+    pub(super) fn advise(&self, error: Error) -> Error {
+        let Some(inner) = error.downcast_ref::<oxbpf::Error>() else { return error };
+        let is_root_refused =
+            || inner.kind() == ErrorKind::PermissionDenied && oxbpf_sys::why_not_bpf().is_none();
+        let hint = match &self.side {
+            Side::Linux(_) if is_root_refused() => {
+                "other BPF programs may be loaded here, so this is about the kind of program: a kernel in lockdown, or another security module, \
+                 refuses programs that read kernel memory or change functions; --backend embedded may do"
+            }
+            Side::Embedded { .. } => {
+                let is_unserved = !matches!(
+                    inner.kind(),
+                    ErrorKind::Verifier | ErrorKind::InvalidObject | ErrorKind::InvalidInput
+                );
+                let has_program = inner.frames().any(|f| matches!(f, Frame::Program { .. }));
+                if !is_unserved || !has_program {
+                    return error;
+                }
+                SERVED
+            }
+            Side::Linux(_) => return error,
+        };
+        error.context(Hint(hint.to_owned()))
+    }
+
     /// Makes the command or the capture ready, without letting it go.
     pub(super) fn prepare(&mut self, args: &Args) -> Result<()> {
-        let command = args.command.split_first();
         match &mut self.side {
-            Side::Linux { child, .. } => {
-                if let Some((program, rest)) = command {
-                    let stopped = StoppedChild::spawn(program, rest).map_err(|e| match e.kind() {
-                        std::io::ErrorKind::NotFound => anyhow!("no such command"),
-                        _ => anyhow!(e),
-                    });
-                    let cannot = || format!("cannot run `{}`", program.to_string_lossy());
-                    *child = Some(stopped.with_context(cannot)?);
+            Side::Linux(child) => {
+                if let Some((program, rest)) = args.command.split_first() {
+                    *child = Some(Child::spawn(program, rest)?);
                 }
             }
             Side::Embedded { runtime, worker, .. } => {
-                *worker = match (&args.pcap, command) {
-                    (Some(_), Some(_)) => bail!("--pcap and a command are two sources of events; give one"),
-                    (Some(path), None) => {
-                        let capture = Capture {
-                            input: File::open(path)
-                                .with_context(|| format!("cannot open `{}`", path.display()))?,
-                            interface: args.iface.clone().unwrap_or_else(|| CAPTURE_INTERFACE.to_owned()),
-                            output: match &args.pcap_out {
-                                Some(path) => {
-                                    let file = File::create(path);
-                                    Some(file.with_context(|| format!("cannot write `{}`", path.display()))?)
-                                }
-                                None => None,
-                            },
-                        };
+                *worker = match &args.pcap {
+                    Some(path) => {
+                        let name = args.iface.as_deref().unwrap_or(CAPTURE_INTERFACE);
+                        let capture = Capture::open(path, name, args.pcap_out.as_deref())?;
                         Some(Worker::capture(runtime.clone(), capture))
                     }
-                    (None, Some(_)) => Some(Worker::command(runtime.clone(), args.command.clone())?),
-                    (None, None) => bail!(
+                    None if args.command.is_empty() => bail!(
                         "the embedded kernel sees what a command does: give one after `--`, or packets with --pcap"
                     ),
+                    None => Some(Worker::command(runtime.clone(), args.command.clone())?),
                 };
             }
         }
@@ -152,67 +183,156 @@ impl Host {
     /// Lets the command or the capture go.
     pub(super) fn start(&mut self) -> Result<()> {
         match &mut self.side {
-            Side::Linux { child: Some(child), .. } => child.resume().context("cannot run the command"),
-            Side::Linux { child: None, .. } => Ok(()),
-            Side::Embedded { worker, .. } => {
-                if let Some(worker) = worker {
-                    worker.start();
-                }
+            Side::Linux(Some(child)) => child.start(),
+            Side::Embedded { worker: Some(worker), .. } => {
+                worker.start();
                 Ok(())
             }
+            Side::Linux(None) | Side::Embedded { worker: None, .. } => Ok(()),
         }
+    }
+
+    /// Whether there is a command or a capture whose end is the end of the run.
+    pub(super) fn has_source(&self) -> bool {
+        !matches!(&self.side, Side::Linux(None))
     }
 
     /// Whether the command or the capture is over. Without either a run never is.
     pub(super) fn is_over(&mut self) -> Result<bool> {
         match &mut self.side {
-            Side::Linux { child: Some(child), status } => {
-                if status.is_none() {
-                    *status = child.try_wait().context("cannot wait for the command")?;
-                }
-                Ok(status.is_some())
-            }
-            Side::Linux { child: None, .. } => Ok(false),
+            Side::Linux(Some(child)) => child.is_over(),
+            Side::Linux(None) => Ok(false),
             Side::Embedded { worker, .. } => Ok(worker.as_ref().is_none_or(Worker::is_over)),
         }
     }
 
-    /// Whether the user asked for the end.
-    pub(super) fn is_interrupted(&mut self) -> Result<bool> {
-        Ok(self.signals.next().context("cannot read signals")?.is_some())
+    /// The signal by which the user asked for the end.
+    pub(super) fn interrupted(&mut self) -> Result<Option<Signal>> {
+        self.signals.next().context("cannot read signals")
     }
 
-    /// Ends the command if it still runs, and says how it ended.
-    pub(super) fn finish(&mut self, interrupted: bool) -> Result<Finished> {
+    /// Asks the command to end, more firmly each second, or the capture. To be called until it is over.
+    pub(super) fn stop(&mut self, signal: Signal) -> Result<()> {
         match &mut self.side {
-            Side::Linux { child, status } => {
-                if let (Some(child), None) = (child.as_mut(), &status) {
-                    // A command that is told to end may take a moment to, and is waited for.
-                    if child.signal(Signal::Term).is_ok() {
-                        *status = Some(child.wait().context("cannot wait for the command")?);
-                    }
-                }
-                let status = status.filter(|_| !interrupted).map_or(0, code);
-                Ok(Finished { status, notes: Vec::new() })
+            Side::Linux(Some(child)) => child.stop(signal),
+            Side::Embedded { worker: Some(worker), .. } => {
+                worker.stop();
+                Ok(())
+            }
+            Side::Linux(None) | Side::Embedded { worker: None, .. } => Ok(()),
+        }
+    }
+
+    /// Says how the command or the capture, which is over, ended.
+    pub(super) fn finish(&mut self, end: End) -> Result<Finished> {
+        let mut finished = Finished::default();
+        match &mut self.side {
+            Side::Linux(child) => {
+                let status = child.as_ref().and_then(|c| c.status);
+                finished.status = status.map_or(0, code);
             }
             Side::Embedded { runtime, worker, .. } => {
-                let mut finished = Finished::default();
-                match worker.take().map(|w| w.finish(interrupted)).transpose()? {
-                    Some(Outcome::Command(status)) if !interrupted => finished.status = code(status),
+                match worker.take().map(Worker::finish).transpose()? {
+                    Some(Outcome::Command(status)) => finished.status = code(status),
                     Some(Outcome::Packets(s)) => finished.notes.push(format!(
                         "{} packets: {} passed, {} dropped, {} redirected, {} aborted",
                         s.packets, s.passed, s.dropped, s.redirected, s.aborted
                     )),
-                    _ => {}
+                    Some(Outcome::Stopped) => {
+                        finished.notes.push("the capture was not read to its end".into())
+                    }
+                    None => {}
                 }
                 for trap in runtime.traps() {
                     finished.notes.push(format!("{trap} ({} times)", trap.count));
                 }
-                Ok(finished)
             }
         }
+        if end == End::TimeUp {
+            finished.status = 0;
+        }
+        Ok(finished)
     }
 }
+
+/// "Exec format error".
+const ENOEXEC: i32 = 8;
+
+/// Why a command cannot be run.
+fn cannot_run(program: &OsStr, error: &io::Error) -> Error {
+    let name = program.to_string_lossy();
+    let why = match (error.kind(), resolve(program)) {
+        (io::ErrorKind::NotFound, Err(_)) => "no such command".to_owned(),
+        (io::ErrorKind::NotFound, Ok(_)) => "the interpreter that it names does not exist".to_owned(),
+        (io::ErrorKind::PermissionDenied, _) if Path::new(program).is_dir() => "it is a directory".to_owned(),
+        (io::ErrorKind::PermissionDenied, _) => "it may not be executed".to_owned(),
+        _ if error.raw_os_error() == Some(ENOEXEC) => {
+            "it is no program of this machine, and no script that begins with #!".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    anyhow!("cannot run `{name}`: {why}")
+}
+
+/// A command that the Linux kernel runs.
+struct Child {
+    program: OsString,
+    process: Option<StoppedChild>,
+    status: Option<ExitStatus>,
+    /// Signals sent so far to end it.
+    asked: usize,
+    /// When the next one is due.
+    next: Option<Instant>,
+}
+
+/// How long a command has to end after each signal.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// What a terminal sends, it sends to the command too: it is passed on only to a command that still runs after this time.
+const TERMINAL: Duration = Duration::from_millis(200);
+
+impl Child {
+    fn spawn(program: &OsStr, rest: &[OsString]) -> Result<Self> {
+        let process = StoppedChild::spawn(program, rest).map_err(|e| cannot_run(program, &e))?;
+        Ok(Self { program: program.into(), process: Some(process), status: None, asked: 0, next: None })
+    }
+
+    fn start(&mut self) -> Result<()> {
+        let Some(process) = &mut self.process else { return Ok(()) };
+        process.resume().map_err(|e| cannot_run(&self.program, &e))
+    }
+
+    fn is_over(&mut self) -> Result<bool> {
+        if let (None, Some(process)) = (self.status, &mut self.process) {
+            self.status = process.try_wait().context("cannot wait for the command")?;
+        }
+        Ok(self.status.is_some())
+    }
+
+    /// First the signal that came, then `SIGTERM`, then `SIGKILL`.
+    fn stop(&mut self, signal: Signal) -> Result<()> {
+        let now = Instant::now();
+        let next = *self.next.get_or_insert(if signal == Signal::Term { now } else { now + TERMINAL });
+        if next > now || self.is_over()? {
+            return Ok(());
+        }
+        match (&self.process, self.asked) {
+            // One that ended meanwhile is what was wanted.
+            (Some(process), 0) => drop(process.signal(signal)),
+            (Some(process), 1) => drop(process.signal(Signal::Term)),
+            _ => {
+                // Dropping it kills it.
+                self.process = None;
+                self.status = Some(ExitStatus::from_raw(SIGKILL));
+            }
+        }
+        self.asked += 1;
+        self.next = Some(now + PATIENCE);
+        Ok(())
+    }
+}
+
+/// Number of the signal, which is a wait status too.
+const SIGKILL: i32 = 9;
 
 /// Mounts what BPF needs where it is missing; what then fails says so itself.
 fn mounts() {
@@ -231,22 +351,88 @@ fn code(status: ExitStatus) -> u8 {
     u8::try_from(number & 0xff).unwrap_or(1)
 }
 
+/// Packets to run, and where those that pass go.
 struct Capture {
+    path: PathBuf,
     input: File,
     interface: String,
-    output: Option<File>,
+    output: Option<(PathBuf, File)>,
+}
+
+impl Capture {
+    fn open(path: &Path, interface: &str, output: Option<&Path>) -> Result<Self> {
+        let input = File::open(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+        let identity = |m: std::fs::Metadata| (m.dev(), m.ino());
+        let is_input = |to: &Path| {
+            let (to, from) = (std::fs::metadata(to).map(identity), input.metadata().map(identity));
+            matches!((to, from), (Ok(to), Ok(from)) if to == from)
+        };
+        let output = output.map(|to| {
+            if is_input(to) {
+                bail!("--pcap-out `{}` is the capture that --pcap reads", to.display());
+            }
+            let file = File::create(to).with_context(|| format!("cannot write `{}`", to.display()))?;
+            Ok((to.to_path_buf(), file))
+        });
+        let (path, interface) = (path.to_path_buf(), interface.to_owned());
+        Ok(Self { path, input, interface, output: output.transpose()? })
+    }
+
+    fn run(self, runtime: &Runtime, stop: Arc<AtomicBool>) -> Result<Outcome> {
+        let input = Stoppable { inner: BufReader::new(self.input), stop: stop.clone() };
+        let (to, mut output) = self.output.map(|(to, file)| (to, BufWriter::new(file))).unzip();
+        let writer = output.as_mut().map(|w| w as &mut dyn Write);
+        let result = runtime.run_pcap(input, &self.interface, writer);
+        let result = match result {
+            Err(_) if stop.load(Ordering::Relaxed) => return Ok(Outcome::Stopped),
+            Err(oxbpf_runtime::PcapError::Write(error)) => {
+                let to = to.unwrap_or_default();
+                return Err(error).with_context(|| format!("cannot write `{}`", to.display()));
+            }
+            result => result,
+        };
+        let stats = result.with_context(|| format!("`{}`", self.path.display()))?;
+        if let Some(output) = &mut output {
+            output.flush().context("cannot write packets")?;
+        }
+        Ok(Outcome::Packets(stats))
+    }
+}
+
+/// A reader that fails when it is told to.
+struct Stoppable<R> {
+    inner: R,
+    stop: Arc<AtomicBool>,
+}
+
+impl<R: Read> Read for Stoppable<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other("stopped"));
+        }
+        self.inner.read(buf)
+    }
 }
 
 enum Outcome {
     Command(ExitStatus),
     Packets(PacketStats),
+    /// The capture was not read to its end.
+    Stopped,
 }
 
 /// The thread that events come from: a traced command can only be traced by the thread that started it.
 struct Worker {
     thread: Option<JoinHandle<Result<Outcome>>>,
-    go: Sender<()>,
-    stopper: Option<oxbpf_runtime::Stopper>,
+    go: Option<Sender<()>>,
+    stop: Stop,
+    /// When it was asked to stop.
+    asked: Option<Instant>,
+}
+
+enum Stop {
+    Command(oxbpf_runtime::Stopper),
+    Capture(Arc<AtomicBool>),
 }
 
 impl Worker {
@@ -255,68 +441,88 @@ impl Worker {
         let (go, wait) = mpsc::channel();
         let (ready, started) = mpsc::channel();
         let thread = std::thread::spawn(move || {
+            let program = command.first().cloned().unwrap_or_default();
+            let explain = |error| match error {
+                SourceError::Command(error) => cannot_run(&program, &error),
+                error => anyhow!(error).context(format!("cannot run `{}`", program.to_string_lossy())),
+            };
             let source = match runtime.spawn(&command) {
                 Ok(source) => source,
                 Err(error) => {
-                    let name = command.first().map(|c| c.to_string_lossy().into_owned()).unwrap_or_default();
-                    let _ = ready.send(Err(anyhow!(error).context(format!("cannot run `{name}`"))));
+                    let _ = ready.send(Err(explain(error)));
                     bail!("not started");
                 }
             };
             let _ = ready.send(Ok(source.stopper()));
-            let outcome = run(source, &wait);
+            let outcome = run(source, &wait, explain);
             runtime.wake();
             outcome
         });
         let stopper = started.recv().context("the tracing thread is gone")??;
-        Ok(Self { thread: Some(thread), go, stopper: Some(stopper) })
+        Ok(Self { thread: Some(thread), go: Some(go), stop: Stop::Command(stopper), asked: None })
     }
 
     fn capture(runtime: Runtime, capture: Capture) -> Self {
         let (go, wait) = mpsc::channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
             wait.recv().context("the run ended before the packets")?;
-            let input = BufReader::new(capture.input);
-            let mut output = capture.output.map(BufWriter::new);
-            let output = output.as_mut().map(|w| w as &mut dyn Write);
-            let stats = runtime.run_pcap(input, &capture.interface, output)?;
+            let outcome = capture.run(&runtime, stopped);
             runtime.wake();
-            Ok(Outcome::Packets(stats))
+            outcome
         });
-        Self { thread: Some(thread), go, stopper: None }
+        Self { thread: Some(thread), go: Some(go), stop: Stop::Capture(stop), asked: None }
     }
 
     fn start(&self) {
-        // A thread that is gone says why when it is joined.
-        let _ = self.go.send(());
+        if let Some(go) = &self.go {
+            // A thread that is gone says why when it is joined.
+            let _ = go.send(());
+        }
     }
 
     fn is_over(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished) || self.is_stuck()
     }
 
-    fn finish(mut self, interrupted: bool) -> Result<Outcome> {
-        if let (true, Some(stopper)) = (interrupted, &self.stopper) {
-            stopper.stop();
+    /// Whether the capture is a pipe or device from which nothing comes, so that the thread cannot see that it should stop.
+    fn is_stuck(&self) -> bool {
+        matches!(self.stop, Stop::Capture(_)) && self.asked.is_some_and(|asked| asked.elapsed() > PATIENCE)
+    }
+
+    fn stop(&mut self) {
+        self.asked.get_or_insert_with(Instant::now);
+        match &self.stop {
+            Stop::Command(stopper) => stopper.stop(),
+            Stop::Capture(stop) => stop.store(true, Ordering::Relaxed),
         }
-        let thread = self.thread.take().context("finished twice")?;
+    }
+
+    fn finish(mut self) -> Result<Outcome> {
+        let Some(thread) = self.thread.take().filter(|t| t.is_finished() || !self.is_stuck()) else {
+            return Ok(Outcome::Stopped);
+        };
         thread.join().map_err(|_| anyhow!("the thread that events come from panicked"))?
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // On an error elsewhere the command must not run on. Its thread ends when it is told to, or was never started.
-        if let Some(stopper) = &self.stopper {
-            stopper.stop();
+        // On an error elsewhere the command must not run on. If it was never started, its thread ends with the sender.
+        self.go = None;
+        let Some(thread) = self.thread.take() else { return };
+        self.stop();
+        if matches!(self.stop, Stop::Command(_)) {
+            let _ = thread.join();
         }
     }
 }
 
-fn run(source: Source, wait: &Receiver<()>) -> Result<Outcome> {
+fn run(source: Source, wait: &Receiver<()>, explain: impl FnOnce(SourceError) -> Error) -> Result<Outcome> {
     if wait.recv().is_err() {
         // The run failed before its start; dropping the source ends the command.
         bail!("not started");
     }
-    Ok(Outcome::Command(source.run()?))
+    source.run().map(Outcome::Command).map_err(explain)
 }

@@ -12,13 +12,15 @@ mod sink;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use oxbpf::{Object, ObjectBuilder, OpenObject};
 use oxbpf_kernel::{Command, Kernel};
+use oxbpf_sys::process::Signal;
 
+use crate::failure::Unread;
 use crate::{log, set};
 use host::Host;
 use sink::Sink;
@@ -26,7 +28,7 @@ use sink::Sink;
 /// Load an object, attach its programs, and show what they see.
 ///
 /// Programs attach as their SEC() names say. Events of ring and perf buffers are shown by their BTF type, lines of bpf_printk and of iterators as
-/// they are. With a command, the run ends when the command does, with its exit status.
+/// they are. With a command, the run ends when the command does, with its exit status; Ctrl-C ends both.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Object file that a BPF compiler made.
@@ -54,7 +56,7 @@ pub(crate) struct Args {
     map: Vec<String>,
 
     /// Show maps this often, too: seconds, or with a unit (ms, s, m).
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "map")]
     interval: Option<Duration>,
 
     /// The struct that a ring or perf buffer's events have, where the object does not say.
@@ -114,32 +116,49 @@ const TICK: Duration = Duration::from_millis(20);
 pub(crate) fn main(args: Args) -> Result<ExitCode> {
     log::init(args.verbose);
     let mut host = Host::new(&args)?;
-    let mut open = open(&args, host.kernel())?;
-    let wanted = events::wanted(&args.event, open.spec())?;
+    log::hold();
+    run(&args, &mut host).map_err(|error| host.advise(error))
+}
+
+fn run(args: &Args, host: &mut Host) -> Result<ExitCode> {
+    let file = || args.object.display().to_string();
+    let mut open = open(args, host.kernel())?;
+    let wanted = events::wanted(&args.event, open.spec()).with_context(file)?;
     for name in &args.map {
-        open.map_mut(name)?;
+        open.map_mut(name).with_context(file)?;
     }
-    configure(&mut open, &args)?;
+    configure(&mut open, args).with_context(file)?;
     // A command that cannot run is known before anything is loaded.
-    host.prepare(&args)?;
+    host.prepare(args)?;
     let object = open.load()?;
     let stats = host.kernel().bpf(&mut Command::EnableStats { kind: 0 }).ok();
     let sink = Arc::new(Mutex::new(Sink::new(args.json)));
-    let mut consumers = events::Consumers::new(&object, host.kernel(), &wanted, &sink)?;
-    let attached = attach::all(&object, &args, &host)?;
+    let mut consumers = events::Consumers::new(&object, host.kernel(), &wanted, &sink).with_context(file)?;
+    let attached = attach::all(&object, args, host).with_context(file)?;
+    log::release();
     // Iterators are read when everything else is attached and before the command goes.
-    let mut session = Session { args: &args, object: &object, sink: &sink, shown: Instant::now() };
+    let mut session = Session { args, object: &object, sink: &sink, shown: Instant::now() };
     host.start()?;
     let attached = attached.read_iterators(&sink)?;
-    let end = session.follow(&mut host, &mut consumers)?;
-    let finished = host.finish(end == End::Interrupted)?;
+    let end = match attached.is_done() && !host.has_source() {
+        true => End::Finished,
+        false => session.follow(host, &mut consumers)?,
+    };
+    let finished = host.finish(end)?;
     drop(attached);
+    if end == End::Unread {
+        return Err(Unread.into());
+    }
     consumers.drain()?;
     session.show_maps()?;
-    let mut sink = sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let summary = summarize(&object, &consumers, &finished, stats.is_some());
-    sink.summary(&summary)?;
+    lock(&sink).summary(&summary)?;
     Ok(ExitCode::from(finished.status))
+}
+
+/// The sink, whoever panicked with it.
+fn lock(sink: &Mutex<Sink>) -> MutexGuard<'_, Sink> {
+    sink.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn open(args: &Args, kernel: &Kernel) -> Result<OpenObject> {
@@ -158,15 +177,19 @@ fn configure(open: &mut OpenObject, args: &Args) -> Result<()> {
         }
     }
     for assignment in &args.set {
-        let (name, path, value) = set::split(assignment)?;
-        let global = open.global(name)?;
-        let btf = open.btf().context("the object has no types, so --set cannot know any")?.clone();
-        let mut bytes = open.global_bytes(name)?.to_vec();
-        set::assign(&btf, global.type_id, path, value, &mut bytes)
-            .with_context(|| format!("--set {name}"))?;
-        open.set_global(name, &bytes[..])?;
+        assign(open, assignment).with_context(|| format!("--set {assignment}"))?;
     }
     Ok(())
+}
+
+/// Does what one `--set` says.
+fn assign(open: &mut OpenObject, assignment: &str) -> Result<()> {
+    let (name, path, value) = set::split(assignment)?;
+    let global = open.global(name)?;
+    let btf = open.btf().context("the object has no types")?.clone();
+    let mut bytes = open.global_bytes(name)?.to_vec();
+    set::assign(&btf, global.type_id, path, value, &mut bytes)?;
+    Ok(open.set_global(name, &bytes[..])?)
 }
 
 /// Why following events ended.
@@ -174,31 +197,59 @@ fn configure(open: &mut OpenObject, args: &Args) -> Result<()> {
 enum End {
     /// The command or the capture is over, or there was nothing to wait for.
     Finished,
-    /// `--duration` is over, or the user had enough.
-    Interrupted,
+    /// The user had enough.
+    Interrupted(Signal),
+    /// `--duration` is over.
+    TimeUp,
+    /// Nobody reads standard output any more.
+    Unread,
+}
+
+impl End {
+    /// The signal that tells a command of it.
+    fn signal(self) -> Signal {
+        match self {
+            Self::Interrupted(signal) => signal,
+            Self::Finished | Self::TimeUp | Self::Unread => Signal::Term,
+        }
+    }
 }
 
 struct Session<'r> {
     args: &'r Args,
     object: &'r Object,
-    sink: &'r Arc<Mutex<Sink>>,
+    sink: &'r Mutex<Sink>,
     /// When maps were last shown.
     shown: Instant,
 }
 
 impl Session<'_> {
+    /// Shows events until the end. A command or a capture that goes on then is told to end, and what it does meanwhile is shown too.
     fn follow(&mut self, host: &mut Host, consumers: &mut events::Consumers) -> Result<End> {
         let started = Instant::now();
+        let mut end = End::Finished;
         loop {
             // The order matters: what happened before the command ended is still read.
             let is_over = host.is_over()?;
             consumers.poll(if is_over { Duration::ZERO } else { TICK })?;
-            self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).flush()?;
-            if is_over {
-                return Ok(End::Finished);
+            match lock(self.sink).flush() {
+                Err(error) if error.is::<Unread>() => end = End::Unread,
+                result => result?,
             }
-            if host.is_interrupted()? || self.args.duration.is_some_and(|d| started.elapsed() >= d) {
-                return Ok(End::Interrupted);
+            if is_over {
+                return Ok(end);
+            }
+            if let Some(signal) = host.interrupted()? {
+                end = End::Interrupted(signal);
+            }
+            if end == End::Finished && self.args.duration.is_some_and(|d| started.elapsed() >= d) {
+                end = End::TimeUp;
+            }
+            if end != End::Finished {
+                if !host.has_source() {
+                    return Ok(end);
+                }
+                host.stop(end.signal())?;
             }
             if self.args.interval.is_some_and(|i| self.shown.elapsed() >= i) {
                 self.show_maps()?;
@@ -210,8 +261,7 @@ impl Session<'_> {
     fn show_maps(&self) -> Result<()> {
         for name in &self.args.map {
             let map = self.object.map(name)?;
-            let mut sink = self.sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            entries::show(&map, self.object.btf().map(|b| &**b), &mut sink)?;
+            entries::show(&map, self.object.btf().map(|b| &**b), &mut lock(self.sink))?;
         }
         Ok(())
     }

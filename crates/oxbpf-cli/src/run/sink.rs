@@ -8,6 +8,7 @@ use oxbpf_btf::value::Value;
 use serde_json::{Value as Json, json};
 
 use super::Summary;
+use crate::failure::Unread;
 use crate::show;
 
 /// Standard output, as the user wants it.
@@ -53,9 +54,12 @@ impl Sink {
     }
 
     fn line(&mut self, text: impl FnOnce() -> String, json: impl FnOnce() -> Json) {
+        if self.failed.is_some() {
+            return;
+        }
         let line = if self.json { json().to_string() } else { text() };
         if let Err(error) = writeln!(self.out, "{line}") {
-            self.failed.get_or_insert(error);
+            self.failed = Some(error);
         }
     }
 
@@ -116,10 +120,13 @@ impl Sink {
         );
     }
 
-    /// Writes what is buffered, and tells what failed since the last time.
+    /// Writes what is buffered, and tells what failed since the last time: [`Unread`] if nobody reads.
     pub(super) fn flush(&mut self) -> Result<()> {
         let failed = self.failed.take().map_or(Ok(()), Err);
-        failed.and_then(|()| self.out.flush()).context("cannot write to standard output")
+        match failed.and_then(|()| self.out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Unread.into()),
+            result => result.context("cannot write to standard output"),
+        }
     }
 
     /// The last words: text on standard error, JSON with the rest.

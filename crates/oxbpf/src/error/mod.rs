@@ -198,10 +198,9 @@ impl Error {
                  lockdown refuses programs that read kernel memory or change functions even to root"
                     .into()
             }
-            ErrorKind::Verifier => match self.verifier_log().and_then(VerifierLog::hint) {
-                Some(hint) => hint.into(),
-                None => "the whole verifier log says how the program got there".into(),
-            },
+            ErrorKind::Verifier => {
+                self.verifier_log().and_then(VerifierLog::hint).map_or(Cow::Borrowed(""), Cow::Borrowed)
+            }
             _ => Cow::Borrowed(""),
         }
     }

@@ -21,6 +21,10 @@ const HINTS: &[(&str, &str)] = &[
     ("invalid mem access 'scalar'", "read kernel memory with bpf_probe_read_kernel or BPF_CORE_READ"),
     ("invalid mem access 'inv'", "read kernel memory with bpf_probe_read_kernel or BPF_CORE_READ"),
     ("invalid access to packet", "compare the pointer with data_end before reading the packet"),
+    ("math between map_value pointer", "compare the index with the array's size before using it"),
+    ("invalid access to map value", "compare the index with the size of the map's value before using it"),
+    ("unbounded memory access", "compare the index with the array's size before using it"),
+    ("would lead to reference leak", "every path has to release what it reserved or acquired"),
     ("Unreleased reference", "every path has to release what it reserved or acquired"),
     ("BPF program is too large", "split the program with tail calls, or bound its loops with bpf_loop"),
     ("back-edge", "loops need Linux 5.3, or #pragma unroll"),
@@ -107,6 +111,8 @@ fn is_trace(line: &str) -> bool {
         || line.starts_with("caller:")
         || line.starts_with("callee:")
         || line.starts_with("safe")
+        || line.starts_with("cur state:")
+        || line.starts_with("old state:")
         || line.starts_with("propagating ");
     numbered && !line.contains("invalid") || branch || state || frame || source || phase
 }
@@ -141,6 +147,16 @@ mod tests {
             "from 3 to 5: R0=0 R10=fp0\n5: R0=0 R10=fp0\n5: (95) exit\nUnreleased reference id=2 alloc_insn=4\n\
              processed 7 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_states 1 mark_read 1\n",
             "Unreleased reference id=2 alloc_insn=4",
+        );
+    }
+
+    #[test]
+    fn summary_skips_the_states_of_a_loop() {
+        check(
+            "2: (79) r2 = *(u64 *)(r1 +0)\ninfinite loop detected at insn 2\ncur state: R1=scalar() R10=fp0\n\
+             old state: R1=scalar() R10=fp0\n\
+             processed 14 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_states 1 mark_read 0\n",
+            "infinite loop detected at insn 2",
         );
     }
 

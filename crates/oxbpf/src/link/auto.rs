@@ -91,6 +91,7 @@ const TARGETS: &[(ProgType, &str, &str)] = &[
     (ProgType::CGROUP_DEVICE, "attach_cgroup(path, order)", "--cgroup PATH"),
     (ProgType::SOCK_OPS, "attach_cgroup(path, order)", "--cgroup PATH"),
     (ProgType::LSM, "attach_cgroup(path, order)", "--cgroup PATH"),
+    (ProgType::SOCKET_FILTER, "give its descriptor to a socket: SO_ATTACH_BPF", ""),
     (ProgType::SK_SKB, "attach_sockmap(map)", ""),
     (ProgType::SK_MSG, "attach_sockmap(map)", ""),
     (ProgType::FLOW_DISSECTOR, "attach_netns(path)", ""),

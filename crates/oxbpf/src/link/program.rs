@@ -228,5 +228,12 @@ fn at_path(a: &Attach<'_>, what: Opening<'_>, attach: impl FnOnce(&Handle) -> Re
         _ => Frame::Step("open"),
     };
     let handle = a.kernel.open(what).map_err(|e| Error::kernel(e).at(frame()))?;
-    attach(&handle).at(frame)
+    attach(&handle)
+        .map_err(|e| match what {
+            Opening::Cgroup(_) if e.errno() == oxbpf_uapi::Errno::EBADF => {
+                e.with_message("it is no directory of a cgroup2 file system")
+            }
+            _ => e,
+        })
+        .at(frame)
 }

@@ -105,7 +105,7 @@ impl ObjectBuilder {
     #[doc(alias = "bpf_object__open_file")]
     pub fn open_file(mut self, path: impl AsRef<Path>) -> Result<OpenObject> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|e| read_error(&e)).at(|| Frame::Path(path.into()))?;
+        let bytes = read(path).at(|| Frame::Path(path.into())).at(|| Frame::Step("open"))?;
         if self.object_name.is_none() {
             let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             self.object_name = Some(file.split('.').next().unwrap_or_default().to_owned());
@@ -149,6 +149,19 @@ fn default_kernel() -> Result<Kernel> {
 #[cfg(not(feature = "linux"))]
 fn default_kernel() -> Result<Kernel> {
     Err(Error::invalid_input("no kernel was given, and this build has none of its own (feature `linux`)"))
+}
+
+/// The bytes of a file, if it has an end.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut file = std::fs::File::open(path).map_err(|e| read_error(&e))?;
+    let meta = file.metadata().map_err(|e| read_error(&e))?;
+    #[cfg(unix)]
+    if std::os::unix::fs::FileTypeExt::is_char_device(&meta.file_type()) {
+        return Err(Error::invalid_input("it is a device, not a file"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0).min(1 << 30));
+    std::io::Read::read_to_end(&mut file, &mut bytes).map_err(|e| read_error(&e))?;
+    Ok(bytes)
 }
 
 /// An error of the standard library as one of ours.

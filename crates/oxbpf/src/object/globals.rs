@@ -62,7 +62,11 @@ impl Core {
             None if self.spec.btf.is_none() => {
                 format!("no global variable `{name}`: the object has no BTF to name any (build it with -g)")
             }
-            None => format!("no global variable `{name}`"),
+            None if globals.is_empty() => format!("no global variable `{name}`: the object has none"),
+            None => {
+                let names: Vec<_> = globals.iter().map(|g| g.name.as_str()).collect();
+                format!("no global variable `{name}`; there are {}", names.join(", "))
+            }
         };
         Err(Error::not_found(message))
     }
