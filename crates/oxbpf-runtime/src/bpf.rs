@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use oxbpf_btf::Btf;
+use oxbpf_btf::{Btf, TypeId};
 use oxbpf_kernel::{
     BtfLoad, Command, GetFdById, MapCreate, MapDeleteBatch, MapLookupBatch, MapLookupElem, MapUpdateBatch,
     MapUpdateElem, ObjectKind, ProgQuery, Reply, Target,
@@ -12,38 +12,29 @@ use oxbpf_uapi::{AttachType, Errno, MapType};
 
 use crate::hooks::Hook;
 use crate::iter::IterStream;
-use crate::maps::{self, Map, MapParams, MapRef};
+use crate::maps::{self, Map, MapParams};
 use crate::registry::{BtfObject, Object, btf_of, link_of, map_of, object_of, prog_of};
 use crate::state::State;
-use crate::{info, links, progs, test_run};
+use crate::{elements, info, links, progs, test_run};
 
 /// Runs a command.
 pub(crate) fn command(state: &State, cmd: &mut Command<'_>) -> Result<Reply, Errno> {
     match cmd {
         Command::MapCreate(req) => map_create(state, req),
-        Command::MapLookupElem(req) => lookup(state, req, false).map(|()| Reply::Done),
-        Command::MapLookupAndDeleteElem(req) => lookup(state, req, true).map(|()| Reply::Done),
-        Command::MapUpdateElem(req) => {
-            let map = map_of(req.map)?;
-            map.check_user_write()?;
-            update(state, map, req).map(|()| Reply::Done)
-        }
-        Command::MapDeleteElem(req) => {
-            let map = map_of(req.map)?;
-            map.check_user_write()?;
-            check_key(map, req.key)?;
-            map.ops.delete(req.key).map(|()| Reply::Done)
-        }
+        Command::MapLookupElem(req) => elements::lookup(state, req).map(|()| Reply::Done),
+        Command::MapLookupAndDeleteElem(req) => elements::take(state, req).map(|()| Reply::Done),
+        Command::MapUpdateElem(req) => elements::update(state, req).map(|()| Reply::Done),
+        Command::MapDeleteElem(req) => elements::delete(req).map(|()| Reply::Done),
         Command::MapGetNextKey(req) => {
             let map = map_of(req.map)?;
             map.check_user_read()?;
             map.ops.next_key(req.key, req.next_key).map(|()| Reply::Done)
         }
-        Command::MapFreeze { map } => freeze(map_of(map)?),
-        Command::MapLookupBatch(req) => lookup_batch(state, req, false),
-        Command::MapLookupAndDeleteBatch(req) => lookup_batch(state, req, true),
-        Command::MapUpdateBatch(req) => update_batch(state, req),
-        Command::MapDeleteBatch(req) => delete_batch(req),
+        Command::MapFreeze { map } => elements::freeze(map_of(map)?).map(|()| Reply::Done),
+        Command::MapLookupBatch(req) => elements::lookup_batch(state, req, false).map(|()| Reply::Done),
+        Command::MapLookupAndDeleteBatch(req) => elements::lookup_batch(state, req, true).map(|()| Reply::Done),
+        Command::MapUpdateBatch(req) => elements::update_batch(state, req).map(|()| Reply::Done),
+        Command::MapDeleteBatch(req) => elements::delete_batch(req).map(|()| Reply::Done),
         Command::ProgLoad(req) => progs::load(state, req).map(Reply::Handle),
         Command::ObjPin(req) => {
             let object = object_of(req.object)?.clone();
@@ -92,7 +83,17 @@ pub(crate) fn command(state: &State, cmd: &mut Command<'_>) -> Result<Reply, Err
 }
 
 fn map_create(state: &State, req: &MapCreate<'_>) -> Result<Reply, Errno> {
-    let btf_id = req.btf.map(|btf| btf_of(btf)).transpose()?.map_or(0, |b| b.id);
+    // Values of kernel structs belong to struct_ops maps, numbers beside the parameters to types that are not served, and no device takes
+    // maps.
+    if req.btf_vmlinux_value_type_id != 0 || req.map_extra != 0 || req.map_ifindex != 0 {
+        return Err(Errno::EINVAL);
+    }
+    // Memory has one node.
+    if req.map_flags & maps::flags::NUMA_NODE != 0 && req.numa_node != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let btf = req.btf.map(|btf| btf_of(btf)).transpose()?;
+    let btf_id = btf.map_or(0, |b| b.id);
     if btf_id == 0 && (req.btf_key_type_id != 0 || req.btf_value_type_id != 0) {
         return Err(Errno::EINVAL);
     }
@@ -110,132 +111,12 @@ fn map_create(state: &State, req: &MapCreate<'_>) -> Result<Reply, Errno> {
         btf_id,
         btf_key_type_id: req.btf_key_type_id,
         btf_value_type_id: req.btf_value_type_id,
+        lock: btf.and_then(|b| maps::lock_offset(&b.btf, TypeId(req.btf_value_type_id))),
     };
-    let inner = req.inner_map.map(|m| map_of(m)).transpose()?.map(|m| m.params.clone());
+    let inner = req.inner_map.filter(|_| maps::holds_maps(params.map_type));
+    let inner = inner.map(|m| map_of(m)).transpose()?.map(|m| m.params.clone());
     let map = Map::create(state.registry.new_id(ObjectKind::Map), params, &state.map_env(), inner)?;
     Ok(Reply::Handle(state.registry.handle(Object::Map(Arc::new(map)))))
-}
-
-fn check_key(map: &Map, key: &[u8]) -> Result<(), Errno> {
-    if key.len() == map.params.key_size as usize { Ok(()) } else { Err(Errno::EINVAL) }
-}
-
-/// The part of a user's buffer that one value takes.
-fn value_part<'b>(state: &State, map: &Map, value: &'b mut [u8]) -> Result<&'b mut [u8], Errno> {
-    value.get_mut(..map.user_value_len(state.cpus)).ok_or(Errno::EINVAL)
-}
-
-fn lookup(state: &State, req: &mut MapLookupElem<'_>, remove: bool) -> Result<(), Errno> {
-    let map = map_of(req.map)?;
-    map.check_user_read()?;
-    if req.flags & !maps::update::LOCK != 0 {
-        return Err(Errno::EINVAL);
-    }
-    check_key(map, req.key)?;
-    let value = value_part(state, map, req.value)?;
-    if !remove {
-        return map.ops.read(req.key, value);
-    }
-    map.check_user_write()?;
-    if !matches!(
-        map.params.map_type,
-        MapType::QUEUE
-            | MapType::STACK
-            | MapType::HASH
-            | MapType::PERCPU_HASH
-            | MapType::LRU_HASH
-            | MapType::LRU_PERCPU_HASH
-            | MapType::STACK_TRACE
-    ) {
-        return Err(Errno::ENOTSUPP);
-    }
-    map.ops.take(req.key, value)
-}
-
-fn update(state: &State, map: &MapRef, req: &MapUpdateElem<'_>) -> Result<(), Errno> {
-    check_key(map, req.key)?;
-    let value = req.value.get(..map.user_value_len(state.cpus)).ok_or(Errno::EINVAL)?;
-    map.user_writes.fetch_add(1, Ordering::Relaxed);
-    if maps::holds_objects(map.params.map_type) {
-        let number = value.try_into().map(i32::from_ne_bytes).map_err(|_| Errno::EINVAL)?;
-        return map.ops.write_object(req.key, state.registry.by_number(number)?, req.flags);
-    }
-    map.ops.write(req.key, value, req.flags)
-}
-
-fn freeze(map: &Map) -> Result<Reply, Errno> {
-    if map.params.map_type == MapType::STRUCT_OPS {
-        return Err(Errno::ENOTSUPP);
-    }
-    if map.frozen.swap(true, Ordering::AcqRel) { Err(Errno::EBUSY) } else { Ok(Reply::Done) }
-}
-
-/// Position of a batch: the last key that was given out, in as many bytes as user space keeps for one.
-fn lookup_batch(state: &State, req: &mut MapLookupBatch<'_>, remove: bool) -> Result<Reply, Errno> {
-    let map = map_of(req.map)?;
-    map.check_user_read()?;
-    let room = req.count as usize;
-    req.count = 0;
-    let key_len = map.params.key_size as usize;
-    let value_len = map.user_value_len(state.cpus);
-    let mut last = match req.in_batch {
-        Some(position) => Some(position.get(..key_len).ok_or(Errno::EINVAL)?.to_vec()),
-        None => None,
-    };
-    let mut taken = Vec::new();
-    let mut result = Ok(Reply::Done);
-    for i in 0..room {
-        let mut key = vec![0; key_len];
-        match map.ops.next_key(last.as_deref(), &mut key) {
-            Ok(()) => {}
-            Err(e) => {
-                result = Err(e);
-                break;
-            }
-        }
-        let value = req.values.get_mut(i * value_len..(i + 1) * value_len).ok_or(Errno::EFAULT)?;
-        if map.ops.read(&key, value).is_ok() {
-            req.keys.get_mut(i * key_len..(i + 1) * key_len).ok_or(Errno::EFAULT)?.copy_from_slice(&key);
-            req.count += 1;
-        }
-        taken.push(key.clone());
-        last = Some(key);
-    }
-    if let Some(position) = last {
-        req.out_batch.get_mut(..key_len).ok_or(Errno::EFAULT)?.copy_from_slice(&position);
-    }
-    if remove {
-        for key in taken {
-            map.ops.delete(&key)?;
-        }
-    }
-    result
-}
-
-fn update_batch(state: &State, req: &mut MapUpdateBatch<'_>) -> Result<Reply, Errno> {
-    let map = map_of(req.map)?;
-    map.check_user_write()?;
-    let (key_len, value_len) = (map.params.key_size as usize, map.user_value_len(state.cpus));
-    let total = std::mem::take(&mut req.count) as usize;
-    for i in 0..total {
-        let key = req.keys.get(i * key_len..(i + 1) * key_len).ok_or(Errno::EFAULT)?;
-        let value = req.values.get(i * value_len..(i + 1) * value_len).ok_or(Errno::EFAULT)?;
-        update(state, map, &MapUpdateElem { map: req.map, key, value, flags: req.elem_flags })?;
-        req.count += 1;
-    }
-    Ok(Reply::Done)
-}
-
-fn delete_batch(req: &mut MapDeleteBatch<'_>) -> Result<Reply, Errno> {
-    let map = map_of(req.map)?;
-    map.check_user_write()?;
-    let key_len = map.params.key_size as usize;
-    let total = std::mem::take(&mut req.count) as usize;
-    for i in 0..total {
-        map.ops.delete(req.keys.get(i * key_len..(i + 1) * key_len).ok_or(Errno::EFAULT)?)?;
-        req.count += 1;
-    }
-    Ok(Reply::Done)
 }
 
 fn btf_load(state: &State, req: &mut BtfLoad<'_>) -> Result<Reply, Errno> {

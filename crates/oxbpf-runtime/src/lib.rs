@@ -18,6 +18,7 @@
 
 mod backend;
 mod bpf;
+mod elements;
 mod facts;
 mod helpers;
 mod hooks;

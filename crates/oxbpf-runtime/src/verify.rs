@@ -36,7 +36,7 @@ impl Env for Kernel<'_> {
             key_size: map.params.key_size,
             value_size: map.params.value_size,
             max_entries: map.params.max_entries,
-            has_special_fields: false,
+            has_special_fields: map.params.lock.is_some(),
         })
     }
 
@@ -48,7 +48,7 @@ impl Env for Kernel<'_> {
             return None;
         }
         let mut value = vec![0; map.params.value_size as usize];
-        map.ops.read(&[0; 4], &mut value).ok()?;
+        map.ops.read(&[0; 4], &mut value, 0).ok()?;
         let bytes = value.get(offset as usize..)?.get(..size as usize)?;
         Some(match *bytes {
             [a] => a.into(),

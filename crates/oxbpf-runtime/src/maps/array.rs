@@ -2,15 +2,16 @@
 
 use oxbpf_kernel::{Mapping, Prot};
 use oxbpf_uapi::{Errno, MapType};
-use oxbpf_vm::{Region, RegionSpec};
+use oxbpf_vm::RegionSpec;
 
-use super::{MapEnv, MapOps, MapParams, flags, mem_errno, update};
+use super::lock::Values;
+use super::{BatchReads, MapEnv, MapOps, MapParams, flags, mem_errno, update};
 
 #[derive(Debug)]
 struct Array {
     params: MapParams,
     /// Element `index * cpus + cpu`.
-    values: Region,
+    values: Values,
     cpus: u32,
 }
 
@@ -20,17 +21,16 @@ pub(super) fn create(
     _inner: Option<&MapParams>,
 ) -> Result<Box<dyn MapOps>, Errno> {
     let is_per_cpu = p.map_type == MapType::PERCPU_ARRAY;
-    let mut allowed = flags::ACCESS | flags::PROG_ACCESS | flags::PRESERVE_ELEMS;
-    if !is_per_cpu {
-        allowed |= flags::MMAPABLE | flags::INNER_MAP;
-    }
-    p.allow_flags(allowed)?;
+    let allowed = flags::RDONLY | flags::WRONLY | flags::PROG_ACCESS;
+    let only_plain = flags::NUMA_NODE | flags::MMAPABLE | flags::INNER_MAP;
+    p.allow_flags(if is_per_cpu { allowed } else { allowed | only_plain })?;
     if p.max_entries == 0 || p.key_size != 4 || p.value_size == 0 {
         return Err(Errno::EINVAL);
     }
     if p.value_size > i32::MAX as u32 {
         return Err(Errno::E2BIG);
     }
+    p.check_per_cpu()?;
     let cpus = if is_per_cpu { env.cpus } else { 1 };
     let stride = p.value_stride();
     let count = u64::from(p.max_entries) * u64::from(cpus);
@@ -40,7 +40,7 @@ pub(super) fn create(
     spec.len = len.next_multiple_of(env.memory.page_size());
     let values = env.memory.alloc(spec).map_err(|e| mem_errno(&e))?;
     values.set_len(len).map_err(|e| mem_errno(&e))?;
-    Ok(Box::new(Array { params: p.clone(), values, cpus }))
+    Ok(Box::new(Array { params: p.clone(), values: Values { region: values, lock: p.lock }, cpus }))
 }
 
 impl Array {
@@ -54,11 +54,15 @@ impl Array {
     }
 
     fn check(&self, key: &[u8], flags: u64) -> Result<u32, Errno> {
-        if flags & !update::LOCK > update::EXIST || flags & update::LOCK != 0 {
+        if flags & !update::LOCK > update::EXIST {
             return Err(Errno::EINVAL);
         }
         let index = self.index(key)?.ok_or(Errno::E2BIG)?;
-        if flags & update::NOEXIST != 0 { Err(Errno::EEXIST) } else { Ok(index) }
+        if flags & update::NOEXIST != 0 {
+            return Err(Errno::EEXIST);
+        }
+        self.params.check_lock(flags)?;
+        Ok(index)
     }
 }
 
@@ -66,13 +70,13 @@ impl MapOps for Array {
     fn lookup(&self, key: &[u8], cpu: u32) -> Option<u64> {
         let index = self.index(key).ok()??;
         let cpu = if self.cpus == 1 { 0 } else { cpu };
-        (cpu < self.cpus).then(|| self.values.addr() + self.offset(index, cpu))
+        (cpu < self.cpus).then(|| self.values.region.addr() + self.offset(index, cpu))
     }
 
     fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: u32) -> Result<(), Errno> {
         let index = self.check(key, flags)?;
         let cpu = if self.cpus == 1 { 0 } else { cpu };
-        self.values.write(self.offset(index, cpu), value).map_err(|e| mem_errno(&e))
+        self.values.put(self.offset(index, cpu), value, flags & update::LOCK != 0)
     }
 
     fn delete(&self, _key: &[u8]) -> Result<(), Errno> {
@@ -84,20 +88,24 @@ impl MapOps for Array {
         next_index(index, self.params.max_entries, next)
     }
 
-    fn read(&self, key: &[u8], out: &mut [u8]) -> Result<(), Errno> {
+    fn read(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
         let index = self.index(key)?.ok_or(Errno::ENOENT)?;
-        self.values.read(self.offset(index, 0), out).map_err(|e| mem_errno(&e))
+        self.values.get(self.offset(index, 0), out, flags & update::LOCK != 0)
+    }
+
+    fn batch_reads(&self) -> BatchReads {
+        BatchReads::ByKey
     }
 
     fn write(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         let index = self.check(key, flags)?;
-        self.values.write(self.offset(index, 0), value).map_err(|e| mem_errno(&e))
+        self.values.put(self.offset(index, 0), value, flags & update::LOCK != 0)
     }
 
     fn value_addr(&self, offset: u32) -> Result<u64, Errno> {
         match self.params.max_entries {
             1 if offset < self.params.value_size && self.cpus == 1 => {
-                Ok(self.values.addr() + u64::from(offset))
+                Ok(self.values.region.addr() + u64::from(offset))
             }
             1 if self.cpus == 1 => Err(Errno::EINVAL),
             _ => Err(Errno::EOPNOTSUPP),
@@ -108,7 +116,7 @@ impl MapOps for Array {
         if self.params.map_flags & flags::MMAPABLE == 0 {
             return Err(Errno::EINVAL);
         }
-        self.values.view(offset, len, prot).map_err(|e| mem_errno(&e))
+        self.values.region.view(offset, len, prot).map_err(|e| mem_errno(&e))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use oxbpf_uapi::{Errno, MapType};
 
-use super::{MapEnv, MapOps, MapParams, check_update, flags};
+use super::{BatchReads, MapEnv, MapOps, MapParams, check_update, flags};
 use crate::registry::Object;
 
 /// Objects by key. An array is a table whose keys are its indices.
@@ -26,6 +26,7 @@ pub(super) fn create(
     if p.max_entries == 0 || p.key_size != 4 || p.value_size != 4 {
         return Err(Errno::EINVAL);
     }
+    p.allow_flags(flags::ACCESS)?;
     make(p, inner, true)
 }
 
@@ -37,17 +38,20 @@ pub(super) fn create_hash(
     if p.max_entries == 0 || p.key_size == 0 || p.value_size != 4 {
         return Err(Errno::EINVAL);
     }
+    p.allow_flags(flags::ACCESS | flags::PROG_ACCESS | flags::NO_PREALLOC | flags::ZERO_SEED)?;
+    if u64::from(p.key_size) + 4 >= super::hash::MAX_ELEMENT {
+        return Err(Errno::E2BIG);
+    }
     make(p, inner, false)
 }
 
 fn make(p: &MapParams, inner: Option<&MapParams>, is_array: bool) -> Result<Box<dyn MapOps>, Errno> {
-    p.allow_flags(flags::ACCESS | flags::PROG_ACCESS | flags::NO_PREALLOC)?;
-    let wants_inner = p.map_type != MapType::PROG_ARRAY;
-    if wants_inner != inner.is_some() {
-        return Err(if wants_inner { Errno::EBADF } else { Errno::EINVAL });
-    }
-    if inner.is_some_and(|i| super::holds_objects(i.map_type) && i.map_type != MapType::PERF_EVENT_ARRAY) {
-        return Err(Errno::ENOTSUPP);
+    match inner.map(|i| i.map_type) {
+        None if super::holds_maps(p.map_type) => return Err(Errno::EINVAL),
+        // One level of nesting is all there is.
+        Some(MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS) => return Err(Errno::EINVAL),
+        Some(MapType::PROG_ARRAY) => return Err(Errno::ENOTSUPP),
+        _ => {}
     }
     Ok(Box::new(FdArray { params: p.clone(), inner: inner.cloned(), is_array, entries: Mutex::default() }))
 }
@@ -107,7 +111,7 @@ impl MapOps for FdArray {
     }
 
     /// User space reads ids.
-    fn read(&self, key: &[u8], out: &mut [u8]) -> Result<(), Errno> {
+    fn read(&self, key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
         let id = match self.get(key).ok_or(Errno::ENOENT)? {
             Object::Map(map) => map.id,
             Object::Prog(prog) => prog.id,
@@ -115,6 +119,19 @@ impl MapOps for FdArray {
         };
         out.get_mut(..4).ok_or(Errno::EINVAL)?.copy_from_slice(&id.to_ne_bytes());
         Ok(())
+    }
+
+    fn batch_reads(&self) -> BatchReads {
+        match self.params.map_type {
+            MapType::ARRAY_OF_MAPS => BatchReads::ByKey,
+            MapType::HASH_OF_MAPS => BatchReads::ByPosition,
+            _ => BatchReads::None,
+        }
+    }
+
+    /// Positions are ranks among the keys.
+    fn key_from(&self, position: u32) -> Option<(u32, Vec<u8>)> {
+        self.entries().keys().nth(position as usize).map(|key| (position, key.to_vec()))
     }
 
     fn write_object(&self, key: &[u8], object: Object, flags: u64) -> Result<(), Errno> {

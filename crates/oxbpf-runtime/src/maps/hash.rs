@@ -6,15 +6,16 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use oxbpf_uapi::{Errno, MapType};
-use oxbpf_vm::{Region, RegionSpec};
+use oxbpf_vm::RegionSpec;
 
-use super::{MapEnv, MapOps, MapParams, check_update, flags, mem_errno};
+use super::lock::Values;
+use super::{BatchReads, MapEnv, MapOps, MapParams, check_update, flags, mem_errno, update};
 
 #[derive(Debug)]
 struct Hash {
     params: MapParams,
     /// Element `slot * cpus + cpu`.
-    values: Region,
+    values: Values,
     cpus: u32,
     table: Mutex<Table>,
 }
@@ -78,6 +79,9 @@ impl Order {
     }
 }
 
+/// What key and value may have together, so that the kernel could allocate an element in one piece.
+pub(super) const MAX_ELEMENT: u64 = (4 << 20) - 512;
+
 pub(super) fn create(
     p: &MapParams,
     env: &MapEnv,
@@ -88,6 +92,9 @@ pub(super) fn create(
     p.allow_flags(
         flags::ACCESS | flags::PROG_ACCESS | flags::NO_PREALLOC | flags::NO_COMMON_LRU | flags::ZERO_SEED,
     )?;
+    if is_per_cpu && p.map_flags & flags::NUMA_NODE != 0 {
+        return Err(Errno::EINVAL);
+    }
     if (!evicts && p.map_flags & flags::NO_COMMON_LRU != 0)
         || (evicts && p.map_flags & flags::NO_PREALLOC != 0)
     {
@@ -97,14 +104,16 @@ pub(super) fn create(
     if p.max_entries == 0 || p.key_size == 0 || p.value_size == 0 {
         return Err(Errno::EINVAL);
     }
-    if u64::from(p.key_size) + u64::from(p.value_size) >= (4 << 20) - 512 {
+    if u64::from(p.key_size) + u64::from(p.value_size) >= MAX_ELEMENT {
         return Err(Errno::E2BIG);
     }
+    p.check_per_cpu()?;
     let cpus = if is_per_cpu { env.cpus } else { 1 };
     let count = u64::from(p.max_entries) * u64::from(cpus);
     let spec = RegionSpec::array(count, p.value_stride(), p.value_size, p.label()).rights(p.rights());
     let values = env.memory.alloc(spec).map_err(|e| mem_errno(&e))?;
     let table = Table { order: evicts.then(Order::new), ..Table::default() };
+    let values = Values { region: values, lock: p.lock };
     Ok(Box::new(Hash { params: p.clone(), values, cpus, table: Mutex::new(table) }))
 }
 
@@ -124,6 +133,7 @@ impl Hash {
         }
         let found = table.slots.get(key).copied();
         check_update(flags, found.is_some())?;
+        self.params.check_lock(flags)?;
         if let Some(slot) = found {
             table.touch(slot);
             return Ok((slot, false));
@@ -144,8 +154,16 @@ impl Hash {
         Ok((slot, true))
     }
 
-    fn copy_out(&self, slot: u32, out: &mut [u8]) -> Result<(), Errno> {
-        self.values.read(self.offset(slot, 0), out).map_err(|e| mem_errno(&e))
+    fn put(&self, slot: u32, cpu: u32, is_new: bool, value: &[u8], flags: u64) -> Result<(), Errno> {
+        let at = self.offset(slot, cpu);
+        if is_new {
+            self.values.unlock(at)?;
+        }
+        self.values.put(at, value, flags & update::LOCK != 0)
+    }
+
+    fn copy_out(&self, slot: u32, out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        self.values.get(self.offset(slot, 0), out, flags & update::LOCK != 0)
     }
 }
 
@@ -183,7 +201,7 @@ impl MapOps for Hash {
         let slot = *table.slots.get(key)?;
         table.touch(slot);
         let cpu = if self.cpus == 1 { 0 } else { cpu };
-        (cpu < self.cpus).then(|| self.values.addr() + self.offset(slot, cpu))
+        (cpu < self.cpus).then(|| self.values.region.addr() + self.offset(slot, cpu))
     }
 
     fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: u32) -> Result<(), Errno> {
@@ -192,9 +210,19 @@ impl MapOps for Hash {
         let cpu = if self.cpus == 1 { 0 } else { cpu };
         if is_new && self.cpus > 1 {
             let len = u64::from(self.params.value_stride()) * u64::from(self.cpus);
-            self.values.zero(self.offset(slot, 0), len).map_err(|e| mem_errno(&e))?;
+            self.values.region.zero(self.offset(slot, 0), len).map_err(|e| mem_errno(&e))?;
         }
-        self.values.write(self.offset(slot, cpu), value).map_err(|e| mem_errno(&e))
+        self.put(slot, cpu, is_new, value, flags)
+    }
+
+    fn batch_reads(&self) -> BatchReads {
+        BatchReads::ByPosition
+    }
+
+    fn key_from(&self, position: u32) -> Option<(u32, Vec<u8>)> {
+        let table = self.table();
+        let mut slots = (position..).zip(table.keys.get(position as usize..)?);
+        slots.find_map(|(slot, key)| Some((slot, key.as_ref()?.to_vec())))
     }
 
     fn delete(&self, key: &[u8]) -> Result<(), Errno> {
@@ -210,23 +238,23 @@ impl MapOps for Hash {
         Ok(())
     }
 
-    fn read(&self, key: &[u8], out: &mut [u8]) -> Result<(), Errno> {
+    fn read(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
         let mut table = self.table();
         let slot = *table.slots.get(key).ok_or(Errno::ENOENT)?;
         table.touch(slot);
-        self.copy_out(slot, out)
+        self.copy_out(slot, out, flags)
     }
 
     fn write(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         let mut table = self.table();
-        let (slot, _) = self.slot_for_update(&mut table, key, flags)?;
-        self.values.write(self.offset(slot, 0), value).map_err(|e| mem_errno(&e))
+        let (slot, is_new) = self.slot_for_update(&mut table, key, flags)?;
+        self.put(slot, 0, is_new, value, flags)
     }
 
-    fn take(&self, key: &[u8], out: &mut [u8]) -> Result<(), Errno> {
+    fn take(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
         let mut table = self.table();
         let slot = *table.slots.get(key).ok_or(Errno::ENOENT)?;
-        self.copy_out(slot, out)?;
+        self.copy_out(slot, out, flags)?;
         table.remove(key);
         Ok(())
     }

@@ -1,12 +1,16 @@
 //! Longest-prefix-match tries. A key is a prefix length in bits (`u32`), then the data in network order.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use oxbpf_uapi::Errno;
 use oxbpf_vm::{Region, RegionSpec};
 
-use super::{MapEnv, MapOps, MapParams, check_update, flags, mem_errno};
+use super::{BatchReads, MapEnv, MapOps, MapParams, check_update, flags, mem_errno};
+
+/// Largest value: what the kernel can allocate in one piece, less the longest key and a node.
+const MAX_VALUE: u32 = (4 << 20) - 256 - 24;
 
 #[derive(Debug)]
 struct Lpm {
@@ -17,10 +21,46 @@ struct Lpm {
 
 #[derive(Debug, Default)]
 struct Nodes {
-    /// Slot by prefix length and masked data, so that a look-up tries one key a length.
-    slots: BTreeMap<(u32, Box<[u8]>), u32>,
+    /// By prefix, so that a look-up tries one key a length.
+    slots: BTreeMap<Prefix, Node>,
     used: u32,
     free: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Node {
+    slot: u32,
+    /// The key's data with the bits after the prefix, which the kernel keeps.
+    data: Box<[u8]>,
+}
+
+/// The leading bits of a key.
+#[derive(Debug, PartialEq, Eq)]
+struct Prefix {
+    bits: u32,
+    /// Zero after these bits.
+    masked: Box<[u8]>,
+}
+
+impl Prefix {
+    fn new(bits: u32, data: &[u8]) -> Self {
+        Self { bits, masked: masked(data, bits) }
+    }
+}
+
+/// The order in which the kernel walks its trie: what is under a node comes before it, bit 0 before bit 1.
+impl Ord for Prefix {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let shared = self.bits.min(other.bits);
+        let (one, two) = (masked(&self.masked, shared), masked(&other.masked, shared));
+        one.cmp(&two).then(other.bits.cmp(&self.bits))
+    }
+}
+
+impl PartialOrd for Prefix {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 pub(super) fn create(
@@ -29,7 +69,8 @@ pub(super) fn create(
     _inner: Option<&MapParams>,
 ) -> Result<Box<dyn MapOps>, Errno> {
     p.allow_flags(flags::ACCESS | flags::PROG_ACCESS | flags::NO_PREALLOC)?;
-    let is_sized = (5..=260).contains(&p.key_size) && p.value_size > 0 && p.max_entries > 0;
+    let is_sized =
+        (5..=260).contains(&p.key_size) && (1..=MAX_VALUE).contains(&p.value_size) && p.max_entries > 0;
     if !is_sized || p.map_flags & flags::NO_PREALLOC == 0 {
         return Err(Errno::EINVAL);
     }
@@ -54,7 +95,7 @@ impl Lpm {
     fn slot(&self, key: &[u8]) -> Option<u32> {
         let (max, data) = self.split(key).ok()?;
         let nodes = self.nodes();
-        (0..=max).rev().find_map(|len| nodes.slots.get(&(len, masked(data, len))).copied())
+        (0..=max).rev().find_map(|len| nodes.slots.get(&Prefix::new(len, data))).map(|n| n.slot)
     }
 
     fn offset(&self, slot: u32) -> u64 {
@@ -84,29 +125,34 @@ impl MapOps for Lpm {
     fn delete(&self, key: &[u8]) -> Result<(), Errno> {
         let (len, data) = self.split(key)?;
         let mut nodes = self.nodes();
-        let slot = nodes.slots.remove(&(len, masked(data, len))).ok_or(Errno::ENOENT)?;
-        nodes.free.push(slot);
+        let node = nodes.slots.remove(&Prefix::new(len, data)).ok_or(Errno::ENOENT)?;
+        nodes.free.push(node.slot);
         Ok(())
     }
 
-    /// Longer prefixes come first, as in the kernel; there, order within one length depends on the trie's shape.
+    /// In the trie's order, with the data as user space last wrote it; a prefix that is not there is followed by the first.
     fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        use std::ops::Bound::{Excluded, Unbounded};
         let nodes = self.nodes();
-        let mut keys: Vec<_> = nodes.slots.keys().collect();
-        keys.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-        let found = key.and_then(|k| self.split(k).ok()).and_then(|(len, data)| {
-            let data = masked(data, len);
-            keys.iter().position(|k| k.0 == len && k.1 == data)
-        });
-        let (len, data) = keys.get(found.map_or(0, |i| i + 1)).ok_or(Errno::ENOENT)?;
-        next.get_mut(..4).ok_or(Errno::EINVAL)?.copy_from_slice(&len.to_ne_bytes());
-        next.get_mut(4..4 + data.len()).ok_or(Errno::EINVAL)?.copy_from_slice(data);
+        let known = key.and_then(|k| self.split(k).ok()).map(|(bits, data)| Prefix::new(bits, data));
+        let known = known.filter(|prefix| nodes.slots.contains_key(prefix));
+        let following = match known {
+            Some(prefix) => nodes.slots.range((Excluded(prefix), Unbounded)).next(),
+            None => nodes.slots.iter().next(),
+        };
+        let (prefix, node) = following.ok_or(Errno::ENOENT)?;
+        next.get_mut(..4).ok_or(Errno::EINVAL)?.copy_from_slice(&prefix.bits.to_ne_bytes());
+        next.get_mut(4..4 + node.data.len()).ok_or(Errno::EINVAL)?.copy_from_slice(&node.data);
         Ok(())
     }
 
-    fn read(&self, key: &[u8], out: &mut [u8]) -> Result<(), Errno> {
+    fn read(&self, key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
         let slot = self.slot(key).ok_or(Errno::ENOENT)?;
         self.values.read(self.offset(slot), out).map_err(|e| mem_errno(&e))
+    }
+
+    fn batch_reads(&self) -> BatchReads {
+        BatchReads::ByKey
     }
 
     fn write(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
@@ -115,8 +161,8 @@ impl MapOps for Lpm {
         }
         let (len, data) = self.split(key)?;
         let mut nodes = self.nodes();
-        let node = (len, masked(data, len));
-        let found = nodes.slots.get(&node).copied();
+        let prefix = Prefix::new(len, data);
+        let found = nodes.slots.get(&prefix).map(|n| n.slot);
         check_update(flags, found.is_some())?;
         let slot = match found.or_else(|| nodes.free.pop()) {
             Some(slot) => slot,
@@ -126,7 +172,7 @@ impl MapOps for Lpm {
             }
             None => return Err(Errno::ENOSPC),
         };
-        nodes.slots.insert(node, slot);
+        nodes.slots.insert(prefix, Node { slot, data: data.into() });
         self.values.write(self.offset(slot), value).map_err(|e| mem_errno(&e))
     }
 }

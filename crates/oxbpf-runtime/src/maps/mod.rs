@@ -7,6 +7,7 @@
 mod array;
 mod fd_array;
 mod hash;
+mod lock;
 mod lpm;
 mod perf;
 mod queue;
@@ -24,6 +25,7 @@ use oxbpf_vm::{MemError, Memory};
 use crate::registry::Object;
 
 pub(crate) use fd_array::FdArray;
+pub(crate) use lock::offset_in as lock_offset;
 pub(crate) use perf::{PerfArray, PerfRing};
 pub(crate) use ring::Ring;
 pub(crate) use stack_trace::StackTraces;
@@ -68,12 +70,30 @@ pub(crate) struct MapParams {
     pub(crate) btf_id: u32,
     pub(crate) btf_key_type_id: u32,
     pub(crate) btf_value_type_id: u32,
+    /// Byte offset of the `struct bpf_spin_lock` in a value.
+    pub(crate) lock: Option<u32>,
 }
 
 impl MapParams {
     /// Bytes from one value to the next, as user space sees per-CPU values and the kernel stores array elements.
     pub(crate) fn value_stride(&self) -> u32 {
         self.value_size.next_multiple_of(8)
+    }
+
+    /// Fails for a per-CPU value that is larger than the kernel's unit of per-CPU memory.
+    pub(crate) fn check_per_cpu(&self) -> Result<(), Errno> {
+        const MAX: u32 = 32 << 10;
+        if is_per_cpu(self.map_type) && self.value_size > MAX { Err(Errno::E2BIG) } else { Ok(()) }
+    }
+
+    /// Fails for `BPF_F_LOCK` where values have no lock.
+    pub(crate) fn check_lock(&self, flags: u64) -> Result<(), Errno> {
+        if flags & update::LOCK != 0 && self.lock.is_none() { Err(Errno::EINVAL) } else { Ok(()) }
+    }
+
+    /// Checks the `elem_flags` of a batch.
+    pub(crate) fn check_batch(&self, flags: u64) -> Result<(), Errno> {
+        if flags & !update::LOCK != 0 { Err(Errno::EINVAL) } else { self.check_lock(flags) }
     }
 
     /// Fails unless only flags of `allowed` are set.
@@ -108,6 +128,17 @@ pub(crate) struct MapEnv {
     pub(crate) cpus: u32,
 }
 
+/// How a family of maps is read many elements at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BatchReads {
+    /// Not at all.
+    None,
+    /// From the key after the last one.
+    ByKey,
+    /// From a number, as hash tables go by buckets. Such maps can be emptied that way too.
+    ByPosition,
+}
+
 /// What a family of maps does. A method that a family leaves out answers as the kernel does for a missing operation.
 pub(crate) trait MapOps: Send + Sync + fmt::Debug {
     /// Guest address of the value under `key`, of one CPU for per-CPU maps.
@@ -129,8 +160,23 @@ pub(crate) trait MapOps: Send + Sync + fmt::Debug {
     }
 
     /// Copies the value of all CPUs out, as user space reads it.
-    fn read(&self, _key: &[u8], _out: &mut [u8]) -> Result<(), Errno> {
+    fn read(&self, _key: &[u8], _out: &mut [u8], _flags: u64) -> Result<(), Errno> {
         Err(Errno::EOPNOTSUPP)
+    }
+
+    /// How many elements are read at once.
+    fn batch_reads(&self) -> BatchReads {
+        BatchReads::None
+    }
+
+    /// The first key at a position or after it, and its position.
+    fn key_from(&self, _position: u32) -> Option<(u32, Vec<u8>)> {
+        None
+    }
+
+    /// What an update is checked for before its value is looked at, for values that are objects.
+    fn check_write(&self, _key: &[u8], _flags: u64) -> Result<(), Errno> {
+        Ok(())
     }
 
     /// Writes the value of all CPUs, as user space does.
@@ -144,8 +190,8 @@ pub(crate) trait MapOps: Send + Sync + fmt::Debug {
     }
 
     /// Copies the value out and removes it.
-    fn take(&self, _key: &[u8], _out: &mut [u8]) -> Result<(), Errno> {
-        Err(Errno::EOPNOTSUPP)
+    fn take(&self, _key: &[u8], _out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
     }
 
     fn push(&self, _value: &[u8], _flags: u64) -> Result<(), Errno> {
@@ -238,7 +284,8 @@ impl Map {
             log::warn!("map type {} is not served by the embedded kernel", params.map_type);
             return Err(Errno::EINVAL);
         };
-        if params.map_flags & flags::PROG_ACCESS == flags::PROG_ACCESS {
+        let excludes = |both: u32| params.map_flags & both == both;
+        if excludes(flags::PROG_ACCESS) || excludes(flags::RDONLY | flags::WRONLY) {
             return Err(Errno::EINVAL);
         }
         let ops = factory(&params, env, inner.as_ref())?;
@@ -288,6 +335,11 @@ pub(crate) fn id_of(address: u64) -> Option<u32> {
 
 pub(crate) fn is_per_cpu(map_type: MapType) -> bool {
     matches!(map_type, MapType::PERCPU_HASH | MapType::PERCPU_ARRAY | MapType::LRU_PERCPU_HASH)
+}
+
+/// Whether values are references to maps.
+pub(crate) fn holds_maps(map_type: MapType) -> bool {
+    matches!(map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS)
 }
 
 /// Whether values are references to other objects, which user space writes as numbers and reads as ids.

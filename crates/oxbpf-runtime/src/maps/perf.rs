@@ -132,7 +132,7 @@ pub(super) fn create(
     _env: &MapEnv,
     _inner: Option<&MapParams>,
 ) -> Result<Box<dyn MapOps>, Errno> {
-    p.allow_flags(flags::ACCESS | flags::PROG_ACCESS | flags::PRESERVE_ELEMS)?;
+    p.allow_flags(flags::ACCESS | flags::PRESERVE_ELEMS)?;
     if p.max_entries == 0 || p.key_size != 4 || p.value_size != 4 {
         return Err(Errno::EINVAL);
     }

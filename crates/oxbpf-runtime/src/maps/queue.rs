@@ -22,6 +22,9 @@ pub(super) fn create(
     if p.max_entries == 0 || p.key_size != 0 || p.value_size == 0 {
         return Err(Errno::EINVAL);
     }
+    if p.value_size > 4 << 20 {
+        return Err(Errno::E2BIG);
+    }
     Ok(Box::new(Queue { params: p.clone(), values: Mutex::default() }))
 }
 
@@ -67,7 +70,7 @@ impl MapOps for Queue {
         Ok(())
     }
 
-    fn read(&self, _key: &[u8], out: &mut [u8]) -> Result<(), Errno> {
+    fn read(&self, _key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
         self.pop(out, false)
     }
 
@@ -87,7 +90,10 @@ impl MapOps for Queue {
         Err(Errno::EINVAL)
     }
 
-    fn take(&self, _key: &[u8], out: &mut [u8]) -> Result<(), Errno> {
+    fn take(&self, _key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        if flags != 0 {
+            return Err(Errno::EINVAL);
+        }
         self.pop(out, true)
     }
 }

@@ -144,7 +144,7 @@ impl MapOps for Ring {
         Err(Errno::ENOTSUPP)
     }
 
-    fn read(&self, _key: &[u8], _out: &mut [u8]) -> Result<(), Errno> {
+    fn read(&self, _key: &[u8], _out: &mut [u8], _flags: u64) -> Result<(), Errno> {
         Err(Errno::ENOTSUPP)
     }
 

@@ -68,7 +68,7 @@ impl StackTraces {
 }
 
 impl MapOps for StackTraces {
-    fn read(&self, key: &[u8], out: &mut [u8]) -> Result<(), Errno> {
+    fn read(&self, key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
         let id = self.params.index(key)?;
         let buckets = self.buckets();
         let frames = buckets.get(&id).ok_or(Errno::ENOENT)?;
@@ -79,8 +79,19 @@ impl MapOps for StackTraces {
         Ok(())
     }
 
+    fn update(&self, _key: &[u8], _value: &[u8], _flags: u64, _cpu: u32) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    fn write(&self, _key: &[u8], _value: &[u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
     fn delete(&self, key: &[u8]) -> Result<(), Errno> {
         let id = self.params.index(key)?;
+        if id >= self.params.max_entries.next_power_of_two() {
+            return Err(Errno::E2BIG);
+        }
         self.buckets().remove(&id).map(drop).ok_or(Errno::ENOENT)
     }
 
@@ -96,8 +107,8 @@ impl MapOps for StackTraces {
         Ok(())
     }
 
-    fn take(&self, key: &[u8], out: &mut [u8]) -> Result<(), Errno> {
-        self.read(key, out)?;
+    fn take(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        self.read(key, out, flags)?;
         self.delete(key)
     }
 
