@@ -8,9 +8,12 @@ mod pattern;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::RwLock;
 
 use case::{Case, Exit};
 use libtest_mimic::{Arguments, Failed, Trial};
+
+static MACHINE: RwLock<()> = RwLock::new(());
 
 fn main() {
     let args = Arguments::from_args();
@@ -41,6 +44,9 @@ fn check(name: &str, case: &Case, backend: &str) -> Result<(), Failed> {
             return Ok(());
         }
     }
+    // A security module's program decides for the whole machine, so nothing else may run beside it.
+    let is_lsm = case.needs.iter().any(|n| n == "lsm");
+    let _turn = if is_lsm { (MACHINE.write().ok(), None) } else { (None, MACHINE.read().ok()) };
     // Where a machine has both versions of control groups, the second has a directory of its own.
     let unified = Path::new("/sys/fs/cgroup/unified").exists();
     let words = case.words.iter().map(|w| match w.as_str() {
