@@ -177,7 +177,7 @@ extern "C" fn descend(depth: u64, sum: u64) -> u64 {
 const CHILD_VARIABLE: &str = "OXBPF_RUNTIME_TEST_CHILD";
 const DEPTH: u64 = 5;
 const THREADS: u64 = 3;
-const TURNS: u64 = 20;
+const TURNS: u64 = 100;
 
 /// What the command of the tests below does: this test, in a process that has the variable set.
 #[test]
@@ -324,6 +324,24 @@ fn what_is_detached_is_not_run_any_more() {
     bench.detach();
     assert!(bench.run(&child_command("once").each_ref().map(String::as_str)).success());
     assert_eq!(bench.records(), []);
+}
+
+#[test]
+fn probes_can_be_detached_while_threads_hit_them() {
+    let mut bench = descend_bench();
+    let runtime = bench.runtime.clone();
+    let tracing = std::thread::spawn(move || {
+        let argv = child_command("threads").map(OsString::from);
+        runtime.spawn(&argv).expect("spawn").run().expect("run")
+    });
+    let mut seen = 0;
+    while seen < 50 {
+        seen += bench.records().len() as u64;
+    }
+    bench.detach();
+    assert!(tracing.join().expect("no panic").success());
+    seen += bench.records().len() as u64;
+    assert!(seen < THREADS * TURNS * (DEPTH + 1) * 2, "{seen}");
 }
 
 #[test]

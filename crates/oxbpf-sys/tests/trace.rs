@@ -355,6 +355,50 @@ fn a_breakpoint_is_gone_after_removal_and_not_in_another_program() {
     assert_eq!(tracee.status().and_then(|s| s.code()), Some(0));
 }
 
+/// Threads of a process that stand still for their tracer.
+#[cfg(target_arch = "x86_64")]
+fn stopped_threads(pid: u32) -> usize {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("alive");
+    let is_stopped = |path: &Path| {
+        let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('t'))
+    };
+    threads.filter(|entry| entry.as_ref().is_ok_and(|e| is_stopped(&e.path()))).count()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn threads_that_hit_a_breakpoint_while_it_is_removed_go_on() {
+    for _ in 0..5 {
+        let mut tracee = spawn_self("threads");
+        tracee.trace_syscalls(false);
+        let (mut execs, mut hits) = (0, 0);
+        loop {
+            match next(&mut tracee) {
+                TraceEvent::Exec { pid, .. } => {
+                    execs += 1;
+                    if execs == 2 {
+                        tracee.insert_breakpoint(pid, address_in(pid)).expect("insert");
+                    }
+                }
+                TraceEvent::Breakpoint { tid, pid, addr } => {
+                    hits += 1;
+                    if hits == 50 {
+                        while stopped_threads(pid) < 2 {
+                            std::thread::yield_now();
+                        }
+                        tracee.remove_breakpoint(tid, addr).expect("remove");
+                    }
+                }
+                TraceEvent::Done => break,
+                event => assert!(!matches!(event, TraceEvent::Signal { .. }), "{event:?}"),
+            }
+        }
+        assert_eq!(tracee.status().and_then(|s| s.code()), Some(0));
+        assert!(hits >= 50);
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn registers_that_are_set_are_what_the_task_goes_on_with() {

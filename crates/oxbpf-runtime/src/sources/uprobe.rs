@@ -117,6 +117,12 @@ impl Uprobes {
             };
             if *is_return { &mut point.ret } else { &mut point.entry }.push(attachment.clone());
         }
+        for calls in self.calls.values_mut() {
+            for call in calls.iter_mut() {
+                call.programs.retain(|p| wanted.iter().any(|w| Arc::ptr_eq(p, w)));
+            }
+            calls.retain(|call| !call.programs.is_empty());
+        }
     }
 
     fn file(&self, path: &str) -> Option<Arc<ProbedFile>> {

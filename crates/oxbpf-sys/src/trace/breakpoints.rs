@@ -3,7 +3,7 @@
 //! Threads and children of vfork(2) share a space; children of fork(2) start with a copy, since their memory does, instructions
 //! and all; exec(2) gives an empty one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The instruction that traps: `int3`.
 pub(super) const INT3: u8 = 0xcc;
@@ -16,6 +16,8 @@ pub(super) struct SpaceId(u64);
 #[derive(Debug, Default)]
 pub(super) struct Breakpoints {
     spaces: HashMap<SpaceId, BTreeMap<u64, u8>>,
+    /// Addresses that had a breakpoint, which a task may have hit before it was taken away.
+    removed: HashMap<SpaceId, BTreeSet<u64>>,
     next: u64,
 }
 
@@ -29,17 +31,26 @@ impl Breakpoints {
 
     pub(super) fn copy_space(&mut self, from: SpaceId) -> SpaceId {
         let copy = self.spaces.get(&from).cloned().unwrap_or_default();
+        let removed = self.removed.get(&from).cloned();
         let id = self.new_space();
         self.spaces.insert(id, copy);
+        self.removed.extend(removed.map(|removed| (id, removed)));
         id
     }
 
     pub(super) fn drop_space(&mut self, id: SpaceId) {
         self.spaces.remove(&id);
+        self.removed.remove(&id);
     }
 
-    pub(super) fn is_empty(&self, space: SpaceId) -> bool {
-        self.spaces.get(&space).is_none_or(BTreeMap::is_empty)
+    /// Whether there never was one in the space.
+    pub(super) fn is_untouched(&self, space: SpaceId) -> bool {
+        self.spaces.get(&space).is_none_or(BTreeMap::is_empty) && !self.removed.contains_key(&space)
+    }
+
+    /// Whether there was one at an address that is not there any more.
+    pub(super) fn was_removed(&self, space: SpaceId, addr: u64) -> bool {
+        self.removed.get(&space).is_some_and(|removed| removed.contains(&addr))
     }
 
     pub(super) fn original(&self, space: SpaceId, addr: u64) -> Option<u8> {
@@ -51,7 +62,9 @@ impl Breakpoints {
     }
 
     pub(super) fn remove(&mut self, space: SpaceId, addr: u64) -> Option<u8> {
-        self.spaces.get_mut(&space)?.remove(&addr)
+        let original = self.spaces.get_mut(&space)?.remove(&addr)?;
+        self.removed.entry(space).or_default().insert(addr);
+        Some(original)
     }
 
     pub(super) fn all(&self, space: SpaceId) -> Vec<(u64, u8)> {

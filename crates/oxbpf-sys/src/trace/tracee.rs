@@ -380,16 +380,27 @@ impl Tracee {
     /// Whether a trap is one of ours; if so the task is set back to the instruction and the event told.
     fn at_breakpoint(&mut self, tid: u32) -> Result<bool, Errno> {
         let Some((pid, space)) = self.tasks.get(&tid).map(|t| (t.pid, t.space)) else { return Ok(false) };
-        if self.breakpoints.is_empty(space) {
+        if self.breakpoints.is_untouched(space) {
             return Ok(false);
         }
         let mut regs = self.regs(tid)?;
         let addr = regs.ip.wrapping_sub(1);
-        if self.breakpoints.original(space, addr).is_none() {
-            return Ok(false);
+        let is_there = self.breakpoints.original(space, addr).is_some();
+        if !is_there {
+            // The task may have hit it before it was taken away; then the instruction is whole again.
+            let mut code = [INT3];
+            let is_late =
+                self.breakpoints.was_removed(space, addr) && self.read(tid, addr, &mut code).is_ok();
+            if !is_late || code == [INT3] {
+                return Ok(false);
+            }
         }
         regs.ip = addr;
         self.set_regs(tid, &regs)?;
+        if !is_there {
+            self.resume(tid)?;
+            return Ok(true);
+        }
         if let Some(task) = self.tasks.get_mut(&tid) {
             task.at = Some(addr);
         }
