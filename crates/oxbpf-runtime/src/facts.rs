@@ -107,7 +107,9 @@ mod tests {
     use crate::RuntimeOptions;
 
     fn text(what: Fact<'_>) -> Result<String, Errno> {
-        let state = State::new(&RuntimeOptions { memory_limit: 1 << 24, cpus: 4 }).unwrap();
+        let state =
+            State::new(&RuntimeOptions { memory_limit: 1 << 24, cpus: 4, ..RuntimeOptions::default() })
+                .unwrap();
         fact(&state, what).map(|blob| String::from_utf8(blob.to_vec()).unwrap())
     }
 

@@ -60,9 +60,11 @@ pub(crate) struct Runner {
 pub(crate) const MAX_CONTEXT: usize = 16 << 10;
 
 impl Runner {
-    pub(crate) fn new(memory: &Memory) -> Result<Self, MemError> {
+    pub(crate) fn new(memory: &Memory, insn_limit: u64) -> Result<Self, MemError> {
         let context = memory.alloc(RegionSpec::new(MAX_CONTEXT as u64, "context"))?;
-        Ok(Self { cpu: Cpu::new(memory)?, context })
+        let mut cpu = Cpu::new(memory)?;
+        cpu.set_insn_limit(insn_limit);
+        Ok(Self { cpu, context })
     }
 
     /// Runs a program and gives what it returned; 0 if it was stopped, which is reported.

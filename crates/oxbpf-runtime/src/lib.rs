@@ -63,12 +63,14 @@ pub struct RuntimeOptions {
     pub memory_limit: u64,
     /// CPUs that per-CPU maps have values for; those of this machine.
     pub cpus: u32,
+    /// Instructions that one run of a program may take before it is stopped; 2^28.
+    pub insn_limit: u64,
 }
 
 impl Default for RuntimeOptions {
     fn default() -> Self {
         let cpus = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
-        Self { memory_limit: 4 << 30, cpus }
+        Self { memory_limit: 4 << 30, cpus, insn_limit: oxbpf_vm::Cpu::DEFAULT_INSN_LIMIT }
     }
 }
 

@@ -105,7 +105,7 @@ impl Runtime {
         let ifindex = self.add_interface(interface);
         let mut reader = Reader::new(input).map_err(PcapError::Read)?;
         let mut writer = output.map(Writer::new).transpose().map_err(PcapError::Write)?;
-        let mut runner = Runner::new(&state.memory)?;
+        let mut runner = state.runner()?;
         let mut packet = Packet::new(&state.memory, ifindex)?;
         let mut stats = PacketStats::default();
         while let Some(captured) = reader.next().map_err(PcapError::Read)? {

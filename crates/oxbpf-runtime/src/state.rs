@@ -22,6 +22,8 @@ use crate::{RuntimeOptions, TrapReport};
 pub(crate) struct State {
     pub(crate) memory: Memory,
     pub(crate) cpus: u32,
+    /// Instructions that one run may take.
+    insn_limit: u64,
     pub(crate) registry: Arc<Registry>,
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) tasks: Tasks,
@@ -44,17 +46,18 @@ struct Wake {
     changed: Condvar,
 }
 
-/// Traps that are kept; the rest are only counted.
+/// Traps that are kept; the rest go without a word, since a program with that many has been talked about.
 const MAX_TRAPS: usize = 64;
 
 impl State {
     pub(crate) fn new(options: &RuntimeOptions) -> Result<Self, MemError> {
         let memory = Memory::new(options.memory_limit)?;
-        let runner = Mutex::new(Runner::new(&memory)?);
+        let runner = Mutex::new(Runner::new(&memory, options.insn_limit)?);
         Ok(Self {
             tasks: Tasks::new(&memory)?,
             memory,
             cpus: options.cpus.max(1),
+            insn_limit: options.insn_limit,
             registry: Arc::default(),
             hooks: Arc::default(),
             interfaces: Interfaces::default(),
@@ -69,6 +72,11 @@ impl State {
 
     pub(crate) fn map_env(&self) -> MapEnv {
         MapEnv { memory: self.memory.clone(), cpus: self.cpus }
+    }
+
+    /// A runner for a source of events.
+    pub(crate) fn runner(&self) -> Result<Runner, MemError> {
+        Runner::new(&self.memory, self.insn_limit)
     }
 
     /// The runner of commands. Held for as long as a program runs for one.
@@ -121,15 +129,14 @@ impl State {
     /// Keeps a trap for the user; the first of each instruction is logged.
     pub(crate) fn report_trap(&self, report: TrapReport) {
         let mut traps = self.traps.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = traps.iter_mut().find(|t| t.program == report.program && t.insn == report.insn);
-        match known {
+        let is_room = traps.len() < MAX_TRAPS;
+        match traps.iter_mut().find(|t| t.program == report.program && t.insn == report.insn) {
             Some(known) => known.count += 1,
-            None => {
+            None if is_room => {
                 log::warn!("{report}");
-                if traps.len() < MAX_TRAPS {
-                    traps.push(report);
-                }
+                traps.push(report);
             }
+            None => {}
         }
     }
 

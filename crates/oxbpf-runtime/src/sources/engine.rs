@@ -35,7 +35,7 @@ impl Engine {
     pub(super) fn new(state: &Arc<State>) -> Result<Self, MemError> {
         let regs = RegionSpec::new(size_of::<PtRegs>() as u64, "pt_regs").rights(Rights::Read);
         Ok(Self {
-            runner: Runner::new(&state.memory)?,
+            runner: state.runner()?,
             regs: state.memory.alloc(regs)?,
             binprm: Binprm::new(&state.memory)?,
             state: state.clone(),

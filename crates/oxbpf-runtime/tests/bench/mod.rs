@@ -34,7 +34,9 @@ pub(crate) struct Record {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let runtime = Runtime::new(RuntimeOptions { memory_limit: 1 << 30, cpus: 2 }).expect("memory");
+        let runtime =
+            Runtime::new(RuntimeOptions { memory_limit: 1 << 30, cpus: 2, ..RuntimeOptions::default() })
+                .expect("memory");
         let kernel = runtime.kernel();
         let ring = MapCreate {
             map_type: MapType::RINGBUF,
