@@ -430,7 +430,7 @@ fn object_of_the_other_byte_order_is_refused_before_anything_is_created() {
 #[test]
 fn file_that_is_not_there_is_named() {
     let error = Fake::new().builder().open_file("/nowhere/x.o").unwrap_err();
-    assert_eq!(error.to_string(), "/nowhere/x.o: ENOENT (No such file or directory)");
+    assert_eq!(error.to_string(), "open /nowhere/x.o: ENOENT (No such file or directory)");
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
