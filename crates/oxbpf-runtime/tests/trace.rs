@@ -282,9 +282,14 @@ fn a_clock_samples_what_runs() {
     let in_shell =
         busy.iter().filter(|r| r.text == "sh" && r.words[2] != 0 && r.words[3] == 2_000_000).count();
     assert!(in_shell >= 5, "{in_shell} of {} samples", busy.len());
-    assert!(bench.run(&["sleep", "0.2"]).success());
-    let idle = bench.records().iter().filter(|r| r.text == "sleep").count();
-    assert!(idle <= 5, "{idle} samples of a thread that sleeps");
+    // A thread that sleeps stands at one instruction all the time.
+    assert!(bench.run(&["sleep", "0.3"]).success());
+    let mut places: HashMap<u64, u32> = HashMap::new();
+    for record in bench.records().iter().filter(|r| r.text == "sleep") {
+        *places.entry(record.words[2]).or_default() += 1;
+    }
+    let most = places.values().max().copied().unwrap_or(0);
+    assert!(most <= 30, "{most} of the 150 samples that a thread would get while it sleeps");
 }
 
 #[test]
