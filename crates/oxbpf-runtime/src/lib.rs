@@ -53,8 +53,15 @@ pub use sources::{Source, SourceError, Stopper};
 use state::State;
 
 /// An embedded kernel. Clones share it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Runtime(Arc<State>);
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // All that it holds would be more than anyone reads.
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
 
 /// What an embedded kernel is given.
 #[derive(Clone, Debug)]

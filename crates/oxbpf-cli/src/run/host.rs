@@ -20,6 +20,8 @@ use oxbpf_kernel::Kernel;
 use oxbpf_runtime::{PacketStats, Runtime, RuntimeOptions, Source, SourceError};
 use oxbpf_sys::process::{Signal, Signals, StoppedChild, resolve};
 
+use oxbpf_uapi::Errno;
+
 use super::{Args, End, reject};
 use crate::failure::Hint;
 
@@ -138,6 +140,11 @@ impl Host {
             Side::Linux(_) if is_root_refused() => {
                 "other BPF programs may be loaded here, so this is about the kind of program: a kernel in lockdown, or another security module, \
                  refuses programs that read kernel memory or change functions; --backend embedded may do"
+            }
+            Side::Embedded { .. }
+                if inner.errno() == Errno::EINVAL && inner.frames().any(|f| matches!(f, Frame::Map(_))) =>
+            {
+                "--backend linux, as root, has the maps of this machine's kernel"
             }
             Side::Embedded { .. } => {
                 let is_unserved = !matches!(

@@ -1,0 +1,21 @@
+// A map that asks to be pinned, and a program that is rejected after the map was made.
+#include "vmlinux_min.h"
+#include <oxbpf/helpers.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(pinning, OXBPF_PIN_BY_NAME);
+} oxbpf_test_pinned SEC(".maps");
+
+SEC("raw_tp/sys_enter")
+int pinned(void *ctx)
+{
+	__u32 key = 0;
+
+	return *(__u64 *)bpf_map_lookup_elem(&oxbpf_test_pinned, &key);
+}
