@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause
 // Not rejected: more events than anyone can read, some of them of bytes that are no text.
 #include "vmlinux_min.h"
 #include <oxbpf/helpers.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause
 // A map that no machine has the memory for.
 #include "vmlinux_min.h"
 #include <oxbpf/helpers.h>

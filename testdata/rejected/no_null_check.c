@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause
 // The result of a lookup is used without a look at whether there is one.
 #include "vmlinux_min.h"
 #include <oxbpf/helpers.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause
 // An index that nothing bounds goes past the end of an array.
 #include "vmlinux_min.h"
 #include <oxbpf/helpers.h>

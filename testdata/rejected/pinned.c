@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause
 // A map that asks to be pinned, and a program that is rejected after the map was made.
 #include "vmlinux_min.h"
 #include <oxbpf/helpers.h>

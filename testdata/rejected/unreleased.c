@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause
 // A record of a ring buffer is reserved and forgotten.
 #include "vmlinux_min.h"
 #include <oxbpf/helpers.h>
