@@ -10,7 +10,7 @@ use oxbpf_kernel::{
 use oxbpf_uapi::Errno;
 
 use crate::perf::PerfKind;
-use crate::registry::{Object, object_of};
+use crate::registry::{Object, object_of, writable_map};
 use crate::{Runtime, bpf, facts, perf};
 
 impl Backend for Runtime {
@@ -31,7 +31,7 @@ impl Backend for Runtime {
         match object_of(handle)? {
             Object::Map(map) => {
                 if prot == Prot::ReadWrite && map.ops.as_ring().is_none() {
-                    map.check_user_write()?;
+                    writable_map(handle)?;
                 }
                 map.ops.mmap(range.start, len, prot)
             }

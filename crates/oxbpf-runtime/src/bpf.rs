@@ -1,7 +1,7 @@
 //! The commands of bpf(2).
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use oxbpf_btf::{Btf, TypeId};
 use oxbpf_kernel::{
@@ -13,7 +13,7 @@ use oxbpf_uapi::{AttachType, Errno, MapType};
 use crate::hooks::Hook;
 use crate::iter::IterStream;
 use crate::maps::{self, Map, MapParams};
-use crate::registry::{BtfObject, Object, btf_of, link_of, map_of, object_of, prog_of};
+use crate::registry::{Access, BtfObject, Object, btf_of, link_of, map_of, object_of, prog_of};
 use crate::state::State;
 use crate::{elements, info, links, progs, test_run};
 
@@ -25,28 +25,41 @@ pub(crate) fn command(state: &State, cmd: &mut Command<'_>) -> Result<Reply, Err
         Command::MapLookupAndDeleteElem(req) => elements::take(state, req).map(|()| Reply::Done),
         Command::MapUpdateElem(req) => elements::update(state, req).map(|()| Reply::Done),
         Command::MapDeleteElem(req) => elements::delete(req).map(|()| Reply::Done),
-        Command::MapGetNextKey(req) => {
-            let map = map_of(req.map)?;
-            map.check_user_read()?;
-            map.ops.next_key(req.key, req.next_key).map(|()| Reply::Done)
-        }
-        Command::MapFreeze { map } => elements::freeze(map_of(map)?).map(|()| Reply::Done),
+        Command::MapGetNextKey(req) => elements::next_key(req).map(|()| Reply::Done),
+        Command::MapFreeze { map } => elements::freeze(map).map(|()| Reply::Done),
         Command::MapLookupBatch(req) => elements::lookup_batch(state, req, false).map(|()| Reply::Done),
-        Command::MapLookupAndDeleteBatch(req) => elements::lookup_batch(state, req, true).map(|()| Reply::Done),
+        Command::MapLookupAndDeleteBatch(req) => {
+            elements::lookup_batch(state, req, true).map(|()| Reply::Done)
+        }
         Command::MapUpdateBatch(req) => elements::update_batch(state, req).map(|()| Reply::Done),
         Command::MapDeleteBatch(req) => elements::delete_batch(req).map(|()| Reply::Done),
         Command::ProgLoad(req) => progs::load(state, req).map(Reply::Handle),
         Command::ObjPin(req) => {
+            if req.file_flags != 0 {
+                return Err(Errno::EINVAL);
+            }
             let object = object_of(req.object)?.clone();
             state.registry.pin(req.path, object).map(|()| Reply::Done)
         }
-        Command::ObjGet(req) => Ok(Reply::Handle(state.registry.handle(state.registry.pinned(req.path)?))),
+        Command::ObjGet(req) => {
+            let (object, access) = (state.registry.pinned(req.path), open_access(req.file_flags)?);
+            let object = object?;
+            if matches!(object, Object::Link(_)) && access != Access::FULL {
+                return Err(Errno::EINVAL);
+            }
+            Ok(Reply::Handle(state.registry.handle_for(object, access)))
+        }
         Command::ProgTestRun(req) => test_run::run(state, req).map(|()| Reply::Done),
         Command::GetNextId { kind, start } => {
             state.registry.next_id(*kind, *start).map(|id| Reply::Value(id.into()))
         }
-        Command::GetFdById(GetFdById { kind, id, .. }) => {
-            Ok(Reply::Handle(state.registry.handle(state.registry.by_id(*kind, *id)?)))
+        Command::GetFdById(GetFdById { kind, id, open_flags, .. }) => {
+            // Only maps can be opened for less than everything.
+            if *kind != ObjectKind::Map && *open_flags != 0 {
+                return Err(Errno::EINVAL);
+            }
+            let access = open_access(*open_flags)?;
+            Ok(Reply::Handle(state.registry.handle_for(state.registry.by_id(*kind, *id)?, access)))
         }
         Command::GetInfo(req) => info::fill(state, req).map(|len| Reply::Value(len as u64)),
         Command::ProgQuery(req) => query(state, req).map(|()| Reply::Done),
@@ -66,7 +79,13 @@ pub(crate) fn command(state: &State, cmd: &mut Command<'_>) -> Result<Reply, Err
         }
         Command::ProgBindMap(req) => {
             let (prog, map) = (prog_of(req.prog)?, map_of(req.map)?);
-            prog.bound.lock().map_err(|_| Errno::EIO)?.push(map.clone());
+            if req.flags != 0 {
+                return Err(Errno::EINVAL);
+            }
+            let mut bound = prog.bound.lock().unwrap_or_else(PoisonError::into_inner);
+            if !prog.maps.iter().chain(bound.iter()).any(|m| m.id == map.id) {
+                bound.push(map.clone());
+            }
             Ok(Reply::Done)
         }
         Command::ProgAttach(_)
@@ -82,7 +101,21 @@ pub(crate) fn command(state: &State, cmd: &mut Command<'_>) -> Result<Reply, Err
     }
 }
 
+/// What the flags of opening an object again leave to do by the handle.
+fn open_access(flags: u32) -> Result<Access, Errno> {
+    if flags & !(maps::flags::RDONLY | maps::flags::WRONLY) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Access::of_flags(flags)
+}
+
 fn map_create(state: &State, req: &MapCreate<'_>) -> Result<Reply, Errno> {
+    if !maps::served().any(|t| t == req.map_type) {
+        let served: Vec<_> = maps::served().filter_map(MapType::short_name).collect();
+        let served = served.join(", ");
+        log::warn!("{} is not served by the embedded kernel; it has {served}", req.map_type);
+        return Err(Errno::EINVAL);
+    }
     // Values of kernel structs belong to struct_ops maps, numbers beside the parameters to types that are not served, and no device takes
     // maps.
     if req.btf_vmlinux_value_type_id != 0 || req.map_extra != 0 || req.map_ifindex != 0 {
@@ -115,8 +148,9 @@ fn map_create(state: &State, req: &MapCreate<'_>) -> Result<Reply, Errno> {
     };
     let inner = req.inner_map.filter(|_| maps::holds_maps(params.map_type));
     let inner = inner.map(|m| map_of(m)).transpose()?.map(|m| m.params.clone());
+    let access = Access::of_flags(params.map_flags)?;
     let map = Map::create(state.registry.new_id(ObjectKind::Map), params, &state.map_env(), inner)?;
-    Ok(Reply::Handle(state.registry.handle(Object::Map(Arc::new(map)))))
+    Ok(Reply::Handle(state.registry.handle_for(Object::Map(Arc::new(map)), access)))
 }
 
 fn btf_load(state: &State, req: &mut BtfLoad<'_>) -> Result<Reply, Errno> {

@@ -5,12 +5,13 @@
 use std::sync::atomic::Ordering;
 
 use oxbpf_kernel::{
-    MapDeleteBatch, MapDeleteElem, MapLookupBatch, MapLookupElem, MapUpdateBatch, MapUpdateElem,
+    MapDeleteBatch, MapDeleteElem, MapFd, MapGetNextKey, MapLookupBatch, MapLookupElem, MapUpdateBatch,
+    MapUpdateElem,
 };
 use oxbpf_uapi::{Errno, MapType};
 
 use crate::maps::{self, BatchReads, Map, MapRef};
-use crate::registry::map_of;
+use crate::registry::{map_of, readable_map, writable_map};
 use crate::state::State;
 
 fn check_key(map: &Map, key: &[u8]) -> Result<(), Errno> {
@@ -30,8 +31,7 @@ fn only_lock(flags: u64) -> Result<(), Errno> {
 /// `BPF_MAP_LOOKUP_ELEM`.
 pub(crate) fn lookup(state: &State, req: &mut MapLookupElem<'_>) -> Result<(), Errno> {
     only_lock(req.flags)?;
-    let map = map_of(req.map)?;
-    map.check_user_read()?;
+    let map = readable_map(req.map)?;
     map.params.check_lock(req.flags)?;
     check_key(map, req.key)?;
     map.ops.read(req.key, value_part(state, map, req.value)?, req.flags)
@@ -40,9 +40,7 @@ pub(crate) fn lookup(state: &State, req: &mut MapLookupElem<'_>) -> Result<(), E
 /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM`.
 pub(crate) fn take(state: &State, req: &mut MapLookupElem<'_>) -> Result<(), Errno> {
     only_lock(req.flags)?;
-    let map = map_of(req.map)?;
-    map.check_user_read()?;
-    map.check_user_write()?;
+    let map = readable_map(req.map).and(writable_map(req.map))?;
     map.params.check_lock(req.flags)?;
     check_key(map, req.key)?;
     map.ops.take(req.key, value_part(state, map, req.value)?, req.flags)
@@ -50,8 +48,7 @@ pub(crate) fn take(state: &State, req: &mut MapLookupElem<'_>) -> Result<(), Err
 
 /// `BPF_MAP_UPDATE_ELEM`.
 pub(crate) fn update(state: &State, req: &MapUpdateElem<'_>) -> Result<(), Errno> {
-    let map = map_of(req.map)?;
-    map.check_user_write()?;
+    let map = writable_map(req.map)?;
     map.params.check_lock(req.flags)?;
     update_one(state, map, req.key, req.value, req.flags)
 }
@@ -73,19 +70,24 @@ pub(crate) fn delete(req: &MapDeleteElem<'_>) -> Result<(), Errno> {
     if req.flags != 0 {
         return Err(Errno::EINVAL);
     }
-    let map = map_of(req.map)?;
-    map.check_user_write()?;
+    let map = writable_map(req.map)?;
     check_key(map, req.key)?;
     map.ops.delete(req.key)
 }
 
+/// `BPF_MAP_GET_NEXT_KEY`.
+pub(crate) fn next_key(req: &mut MapGetNextKey<'_>) -> Result<(), Errno> {
+    let map = readable_map(req.map)?;
+    req.key.map_or(Ok(()), |key| check_key(map, key))?;
+    map.ops.next_key(req.key, req.next_key)
+}
+
 /// `BPF_MAP_FREEZE`.
-pub(crate) fn freeze(map: &Map) -> Result<(), Errno> {
-    if map.params.lock.is_some() {
+pub(crate) fn freeze(map: &MapFd) -> Result<(), Errno> {
+    if map_of(map)?.params.lock.is_some() {
         return Err(Errno::ENOTSUPP);
     }
-    map.check_user_write()?;
-    map.frozen.store(true, Ordering::Release);
+    writable_map(map)?.frozen.store(true, Ordering::Release);
     Ok(())
 }
 
@@ -96,10 +98,9 @@ fn part(all: &mut [u8], index: usize, len: usize) -> Result<&mut [u8], Errno> {
 
 /// `BPF_MAP_LOOKUP_BATCH` and `BPF_MAP_LOOKUP_AND_DELETE_BATCH`.
 pub(crate) fn lookup_batch(state: &State, req: &mut MapLookupBatch<'_>, remove: bool) -> Result<(), Errno> {
-    let map = map_of(req.map)?;
-    map.check_user_read()?;
+    let map = readable_map(req.map)?;
     if remove {
-        map.check_user_write()?;
+        writable_map(req.map)?;
     }
     match map.ops.batch_reads() {
         BatchReads::None => Err(Errno::ENOTSUPP),
@@ -186,8 +187,7 @@ fn lookup_by_position(
 
 /// `BPF_MAP_UPDATE_BATCH`.
 pub(crate) fn update_batch(state: &State, req: &mut MapUpdateBatch<'_>) -> Result<(), Errno> {
-    let map = map_of(req.map)?;
-    map.check_user_write()?;
+    let map = writable_map(req.map)?;
     if map.ops.batch_reads() == BatchReads::None {
         return Err(Errno::ENOTSUPP);
     }
@@ -205,8 +205,7 @@ pub(crate) fn update_batch(state: &State, req: &mut MapUpdateBatch<'_>) -> Resul
 
 /// `BPF_MAP_DELETE_BATCH`.
 pub(crate) fn delete_batch(req: &mut MapDeleteBatch<'_>) -> Result<(), Errno> {
-    let map = map_of(req.map)?;
-    map.check_user_write()?;
+    let map = writable_map(req.map)?;
     let is_array =
         matches!(map.params.map_type, MapType::ARRAY | MapType::PERCPU_ARRAY | MapType::ARRAY_OF_MAPS);
     if is_array || map.ops.batch_reads() == BatchReads::None {

@@ -102,9 +102,9 @@ fn prog_info(prog: &Prog, buffers: &mut InfoBuffers<'_>) -> ProgInfo {
     info.name = name(&prog.name);
     info.gpl_compatible = prog.is_gpl.into();
     info.btf_id = prog.btf_id;
-    info.func_info_rec_size = prog.func_info.1;
+    info.func_info_rec_size = FUNC_INFO as u32;
     info.nr_func_info = records(&prog.func_info);
-    info.line_info_rec_size = prog.line_info.1;
+    info.line_info_rec_size = LINE_INFO as u32;
     info.nr_line_info = records(&prog.line_info);
     info.nr_prog_tags = 1;
     info.run_time_ns = prog.run_time_ns.load(Ordering::Relaxed);
@@ -114,11 +114,20 @@ fn prog_info(prog: &Prog, buffers: &mut InfoBuffers<'_>) -> ProgInfo {
     if let InfoBuffers::Prog { xlated_insns, map_ids, func_info, line_info, prog_tags, .. } = buffers {
         put(xlated_insns, xlated);
         put(map_ids, &ids);
-        put(func_info, &prog.func_info.0);
-        put(line_info, &prog.line_info.0);
+        put(func_info, &cut(&prog.func_info, FUNC_INFO));
+        put(line_info, &cut(&prog.line_info, LINE_INFO));
         put(prog_tags, &prog.tag);
     }
     info
+}
+
+/// Bytes of the records that the kernel gives out, whatever the size of those it was given.
+const FUNC_INFO: usize = 8;
+const LINE_INFO: usize = 16;
+
+fn cut((bytes, size): &(Vec<u8>, u32), known: usize) -> Vec<u8> {
+    let records = bytes.chunks_exact((*size as usize).max(1));
+    records.flat_map(|record| record.iter().copied().take(known)).collect()
 }
 
 fn records((bytes, size): &(Vec<u8>, u32)) -> u32 {

@@ -10,7 +10,7 @@ use oxbpf_uapi::insn::{
     BPF_PSEUDO_BTF_ID, BPF_PSEUDO_FUNC, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE,
     BPF_PSEUDO_MAP_VALUE,
 };
-use oxbpf_uapi::{AttachType, Errno, Insn, ProgType};
+use oxbpf_uapi::{AttachType, Errno, Insn, MapType, ProgType};
 use oxbpf_vm::Program;
 
 use crate::maps::MapRef;
@@ -110,6 +110,15 @@ fn check(state: &State, req: &ProgLoad<'_>, log: &mut String) -> Result<Prog, Er
     let resolved = resolve(state, req, &mut maps, log)?;
     let is_gpl = is_gpl_compatible(req.license);
     verify::verify(state, req, is_gpl, log)?;
+    let is_stranger = |map: &MapRef| {
+        map.ops.as_fd_array().is_some_and(|array| {
+            map.params.map_type == MapType::PROG_ARRAY
+                && !array.admits(req.prog_type, req.expected_attach_type)
+        })
+    };
+    if maps.iter().any(is_stranger) {
+        return Err(Errno::EINVAL);
+    }
     let program = Program::new(req.prog_name, &resolved).map_err(|e| {
         refuse(log, &e.to_string());
         Errno::EINVAL

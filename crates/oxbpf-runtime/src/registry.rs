@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use oxbpf_kernel::{Handle, ObjectKind};
@@ -12,7 +13,7 @@ use oxbpf_uapi::Errno;
 
 use crate::iter::IterStream;
 use crate::links::Link;
-use crate::maps::Map;
+use crate::maps::{self, Map};
 use crate::perf::PerfEvent;
 use crate::progs::Prog;
 
@@ -81,10 +82,31 @@ impl WeakObject {
     }
 }
 
+/// What user space may do to a map by a handle, as a file's mode says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Access {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+}
+
+impl Access {
+    /// Anything.
+    pub(crate) const FULL: Self = Self { read: true, write: true };
+
+    /// What `BPF_F_RDONLY` and `BPF_F_WRONLY` among `flags` leave; `EINVAL` for both.
+    pub(crate) fn of_flags(flags: u32) -> Result<Self, Errno> {
+        match (flags & maps::flags::RDONLY != 0, flags & maps::flags::WRONLY != 0) {
+            (true, true) => Err(Errno::EINVAL),
+            (read_only, write_only) => Ok(Self { read: !write_only, write: !read_only }),
+        }
+    }
+}
+
 /// What a [`Handle`] of the embedded kernel holds.
 #[derive(Debug)]
 pub(crate) struct Reference {
     pub(crate) object: Object,
+    access: Access,
     number: i32,
     registry: Weak<Registry>,
 }
@@ -131,6 +153,11 @@ impl Registry {
 
     /// A handle on an object, which also becomes visible under its id.
     pub(crate) fn handle(self: &Arc<Self>, object: Object) -> Handle {
+        self.handle_for(object, Access::FULL)
+    }
+
+    /// A handle that allows only so much.
+    pub(crate) fn handle_for(self: &Arc<Self>, object: Object, access: Access) -> Handle {
         let mut tables = self.tables();
         let mut number = tables.next_number.max(FIRST_NUMBER);
         while tables.numbers.contains_key(&number) {
@@ -142,7 +169,7 @@ impl Registry {
             tables.ids.entry(kind).or_default().insert(id, weak);
         }
         drop(tables);
-        Handle::from_object(number, Reference { object, number, registry: Arc::downgrade(self) })
+        Handle::from_object(number, Reference { object, access, number, registry: Arc::downgrade(self) })
     }
 
     /// The object that a number stands for.
@@ -159,10 +186,10 @@ impl Registry {
 
     /// The id after `start` of an object that still lives.
     pub(crate) fn next_id(&self, kind: ObjectKind, start: u32) -> Result<u32, Errno> {
+        let first = start.checked_add(1).filter(|_| start < i32::MAX as u32).ok_or(Errno::EINVAL)?;
         let mut tables = self.tables();
         let ids = tables.ids.get_mut(&kind).ok_or(Errno::ENOENT)?;
         ids.retain(|_, object| object.upgrade().is_some());
-        let first = start.checked_add(1).ok_or(Errno::EINVAL)?;
         ids.range(first..).next().map(|(id, _)| *id).ok_or(Errno::ENOENT)
     }
 
@@ -195,6 +222,19 @@ impl Registry {
 /// The object of a handle of the embedded kernel.
 pub(crate) fn object_of(handle: &Handle) -> Result<&Object, Errno> {
     handle.object::<Reference>().map(|r| &r.object).ok_or(Errno::EBADF)
+}
+
+/// The map of a handle that user space may read by.
+pub(crate) fn readable_map(handle: &Handle) -> Result<&Arc<Map>, Errno> {
+    let map = map_of(handle)?;
+    if handle.object::<Reference>().is_some_and(|r| r.access.read) { Ok(map) } else { Err(Errno::EPERM) }
+}
+
+/// The map of a handle that user space may write by, unless the map is frozen.
+pub(crate) fn writable_map(handle: &Handle) -> Result<&Arc<Map>, Errno> {
+    let map = map_of(handle)?;
+    let may_write = handle.object::<Reference>().is_some_and(|r| r.access.write);
+    if may_write && !map.frozen.load(Ordering::Acquire) { Ok(map) } else { Err(Errno::EPERM) }
 }
 
 macro_rules! accessors {

@@ -12,6 +12,8 @@ use crate::state::State;
 
 /// Shortest packet that the kernel takes, an Ethernet header.
 const MIN_PACKET: usize = 14;
+/// `BPF_F_TEST_RUN_ON_CPU`.
+const RUN_ON_CPU: u32 = 1 << 0;
 /// Most runs of one call, so that a mistyped number ends.
 const MAX_REPEAT: u32 = 1 << 24;
 
@@ -44,19 +46,25 @@ pub(crate) fn run(state: &State, req: &mut ProgTestRun<'_>) -> Result<(), Errno>
             }
         }
         ProgType::RAW_TRACEPOINT | ProgType::RAW_TRACEPOINT_WRITABLE => {
-            if !req.data_in.is_empty() || req.ctx_in.len() > 12 * 8 {
+            let is_plain = takes_context_only(req) && req.ctx_in.len() <= 12 * 8;
+            let on_cpu = req.flags & RUN_ON_CPU != 0;
+            if !is_plain || (!on_cpu && req.cpu != 0) {
                 return Err(Errno::EINVAL);
+            }
+            if req.cpu >= state.cpus {
+                return Err(Errno::ENXIO);
             }
             let mut args: Vec<u64> = Vec::new();
             for word in req.ctx_in.chunks(8) {
                 args.push(word.try_into().map(u64::from_ne_bytes).map_err(|_| Errno::EINVAL)?);
             }
             args.resize(12, 0);
-            let event = Event { context: Context::Args(&args), ..Event::default() };
+            let event = Event { context: Context::Args(&args), cpu: req.cpu, ..Event::default() };
             req.retval = state.with_runner(|r| r.run(state, &prog, event)) as u32;
         }
         ProgType::SYSCALL => {
-            if !req.data_in.is_empty() || req.ctx_in.len() > MAX_CONTEXT {
+            let is_plain = takes_context_only(req) && req.flags == 0;
+            if !is_plain || req.ctx_in.len() > MAX_CONTEXT {
                 return Err(Errno::EINVAL);
             }
             let mut bytes = req.ctx_in.to_vec();
@@ -76,6 +84,11 @@ pub(crate) fn run(state: &State, req: &mut ProgTestRun<'_>) -> Result<(), Errno>
     let each = started.elapsed().as_nanos() / u128::from(repeat);
     req.duration = u32::try_from(each).unwrap_or(u32::MAX);
     Ok(())
+}
+
+/// Whether the request has nothing that is for packets.
+fn takes_context_only(req: &ProgTestRun<'_>) -> bool {
+    req.data_in.is_empty() && req.data_out.is_none() && req.repeat == 0 && req.batch_size == 0
 }
 
 fn copy_out(out: &mut [u8], data: &[u8]) -> Result<(), Errno> {

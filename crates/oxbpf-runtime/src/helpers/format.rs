@@ -1,7 +1,7 @@
 //! The format language of `bpf_trace_printk` and its kin (`bpf_bprintf_prepare` in `kernel/trace/bpf_trace.c`, v6.12).
 //!
 //! Conversions: `%d %i %u %x %X` with `l` or `ll`, `%c`, `%s %ks %us` (`%pks`, `%pus` too), `%p` with `x`, `K`, `i4`, `I4`, `i6`, `I6`, `s`, `S`, `B`,
-//! and `%%`; flags `-`, `+`, ` `, `#`, `0`, and a width. Without `l` a number has 32 bits.
+//! and `%%`; flags `-`, `+`, ` `, `0`, and a width. Without `l` a number has 32 bits.
 
 use oxbpf_uapi::Errno;
 
@@ -22,6 +22,8 @@ type ReadBytes<'a> = &'a mut dyn FnMut(u64, &mut [u8]) -> Result<(), Errno>;
 pub(super) struct Format<'a> {
     pub(super) string: ReadString<'a>,
     pub(super) bytes: ReadBytes<'a>,
+    /// Bytes that the text may take.
+    pub(super) room: usize,
 }
 
 /// Longest string that `%s` takes, as the kernel's buffer for one.
@@ -32,7 +34,6 @@ struct Spec {
     left: bool,
     plus: bool,
     space: bool,
-    alternate: bool,
     zero: bool,
     width: usize,
 }
@@ -49,8 +50,8 @@ impl Format<'_> {
         while let Some((first, after)) = rest.split_first() {
             rest = after;
             if *first != b'%' {
-                // Only what prints, and white space, as the kernel demands.
-                if !first.is_ascii_graphic() && !first.is_ascii_whitespace() {
+                // Only what prints, and white space, as the kernel demands; what is not ASCII may be UTF-8.
+                if first.is_ascii() && !first.is_ascii_graphic() && !is_space(*first) {
                     return Err(Errno::EINVAL);
                 }
                 out.push(*first);
@@ -80,10 +81,15 @@ impl Format<'_> {
             [b'p', b'k', b's', rest @ ..] => (self.text(Place::Kernel, arg()?)?, rest),
             [b'p', b'u', b's', rest @ ..] => (self.text(Place::User, arg()?)?, rest),
             [b'p', kind @ (b'i' | b'I'), version @ (b'4' | b'6'), rest @ ..] => {
-                (self.address(*kind == b'I', *version, arg()?)?, rest)
+                let text = self.address(*kind == b'I', *version, arg()?)?;
+                // The kernel puts in what it wrote before only where there is room left, and does not count the rest.
+                (if out.len() < self.room { text } else { Vec::new() }, rest)
             }
             [b'p', b's' | b'S' | b'B', rest @ ..] => (format!("{:#x}", arg()?).into_bytes(), rest),
-            [b'p', b'x', rest @ ..] => (format!("{:x}", arg()?).into_bytes(), rest),
+            [b'p', b'x', rest @ ..] => {
+                let zeros = if spec.width == 0 { 16 } else { 0 };
+                (format!("{:0zeros$x}", arg()?).into_bytes(), rest)
+            }
             [b'p', b'K', rest @ ..] => (format!("{:016x}", arg()?).into_bytes(), rest),
             [b'p', next, ..] if next.is_ascii_alphanumeric() => return Err(Errno::EINVAL),
             [b'p', rest @ ..] => (format!("{:016x}", arg()?).into_bytes(), rest),
@@ -131,6 +137,11 @@ impl Format<'_> {
     }
 }
 
+/// White space of C, which the vertical tab is part of.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
 fn flags(mut text: &[u8]) -> (Spec, &[u8]) {
     let mut spec = Spec::default();
     while let Some((flag, rest)) = text.split_first() {
@@ -138,7 +149,6 @@ fn flags(mut text: &[u8]) -> (Spec, &[u8]) {
             b'-' => spec.left = true,
             b'+' => spec.plus = true,
             b' ' => spec.space = true,
-            b'#' => spec.alternate = true,
             b'0' => spec.zero = true,
             _ => break,
         }
@@ -155,7 +165,7 @@ fn flags(mut text: &[u8]) -> (Spec, &[u8]) {
 fn number(spec: Spec, kind: u8, wide: bool, value: u64) -> Result<Vec<u8>, Errno> {
     let unsigned = if wide { value } else { value & u64::from(u32::MAX) };
     let signed = if wide { value as i64 } else { i64::from(value as u32 as i32) };
-    let (sign, prefix, digits) = match kind {
+    let (sign, digits) = match kind {
         b'd' | b'i' => {
             let sign = match signed {
                 i64::MIN..=-1 => "-",
@@ -163,19 +173,18 @@ fn number(spec: Spec, kind: u8, wide: bool, value: u64) -> Result<Vec<u8>, Errno
                 _ if spec.space => " ",
                 _ => "",
             };
-            (sign, "", signed.unsigned_abs().to_string())
+            (sign, signed.unsigned_abs().to_string())
         }
-        b'u' => ("", "", unsigned.to_string()),
-        b'x' => ("", if spec.alternate { "0x" } else { "" }, format!("{unsigned:x}")),
-        b'X' => ("", if spec.alternate { "0X" } else { "" }, format!("{unsigned:X}")),
+        b'u' => ("", unsigned.to_string()),
+        b'x' => ("", format!("{unsigned:x}")),
+        b'X' => ("", format!("{unsigned:X}")),
         _ => return Err(Errno::EINVAL),
     };
-    let head = format!("{sign}{prefix}");
     if spec.zero && !spec.left {
-        let zeros = spec.width.saturating_sub(head.len() + digits.len());
-        return Ok(format!("{head}{}{digits}", "0".repeat(zeros)).into_bytes());
+        let zeros = spec.width.saturating_sub(sign.len() + digits.len());
+        return Ok(format!("{sign}{}{digits}", "0".repeat(zeros)).into_bytes());
     }
-    Ok(pad(format!("{head}{digits}").into_bytes(), spec))
+    Ok(pad(format!("{sign}{digits}").into_bytes(), spec))
 }
 
 fn pad(mut text: Vec<u8>, spec: Spec) -> Vec<u8> {
@@ -199,7 +208,8 @@ mod tests {
             out.iter_mut().zip(1..).for_each(|(b, v)| *b = v);
             Ok(())
         };
-        let text = Format { string: &mut string, bytes: &mut bytes }.render(format.as_bytes(), args);
+        let text =
+            Format { string: &mut string, bytes: &mut bytes, room: 1024 }.render(format.as_bytes(), args);
         assert_eq!(text.map(|t| String::from_utf8(t).unwrap()), expect.map(str::to_owned), "{format}");
     }
 
@@ -208,7 +218,7 @@ mod tests {
         let minus = -1i64 as u64;
         check("%d %u %x", &[minus, minus, minus], Ok("-1 4294967295 ffffffff"));
         check("%ld %lu %llx", &[minus, minus, minus], Ok("-1 18446744073709551615 ffffffffffffffff"));
-        check("%5d|%-5d|%05d|%+d|%#x", &[7, 7, minus, 7, 255], Ok("    7|7    |-0001|+7|0xff"));
+        check("%5d|%-5d|%05d|%+d", &[7, 7, minus, 7], Ok("    7|7    |-0001|+7"));
     }
 
     #[test]
@@ -221,7 +231,7 @@ mod tests {
     fn addresses_print_by_version() {
         check("%pI4 %pi4", &[0, 0], Ok("1.2.3.4 001.002.003.004"));
         check("%pI6", &[0], Ok("0102:0304:0506:0708:090a:0b0c:0d0e:0f10"));
-        check("%p %px", &[0xabc, 0xabc], Ok("0000000000000abc abc"));
+        check("%p %px", &[0xabc, 0xabc], Ok("0000000000000abc 0000000000000abc"));
     }
 
     #[test]
@@ -230,6 +240,7 @@ mod tests {
         check("%d %d", &[1], Err(Errno::EINVAL));
         check("%", &[1], Err(Errno::EINVAL));
         check("%hd", &[1], Err(Errno::EINVAL));
+        check("%#x", &[1], Err(Errno::EINVAL));
         check("\u{1}", &[], Err(Errno::EINVAL));
         check("100%%", &[], Ok("100%"));
     }

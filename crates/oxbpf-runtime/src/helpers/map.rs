@@ -98,12 +98,12 @@ const MAX_LOOPS: u64 = 8 << 20;
 
 pub(super) fn bpf_loop(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<Flow, Trap> {
     let [count, func, context, flags, _] = call.args;
-    let count = u64::from(count as u32);
     if flags != 0 {
         return Ok(Flow::Return(errno_value(Errno::EINVAL)));
     }
     if count > MAX_LOOPS {
-        return Ok(Flow::Return(errno_value(Errno::E2BIG)));
+        // The kernel puts the loop in place of the call, where this error has 32 bits.
+        return Ok(Flow::Return(errno_value(Errno::E2BIG) & u64::from(u32::MAX)));
     }
     for i in 0..count {
         if cpu.call_function(call.program, func, [i, context, 0, 0, 0], inv)? != 0 {

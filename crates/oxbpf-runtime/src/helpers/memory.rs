@@ -19,8 +19,22 @@ pub(super) enum Space {
     Either,
 }
 
-/// Addresses from here on are the kernel's.
-const KERNEL_HALF: u64 = 1 << 63;
+/// Addresses below are user space's.
+const USER_END: u64 = (1 << 47) - 4096;
+/// Addresses from here on are the kernel's; those between are nobody's.
+const KERNEL_START: u64 = 0xffff_8000_0000_0000;
+
+/// Whether a helper that reads at `addr` reads the kernel's memory.
+fn is_kernel(space: Space, addr: u64) -> Result<bool, Errno> {
+    match space {
+        Space::User if addr < USER_END => Ok(false),
+        Space::User => Err(Errno::EFAULT),
+        Space::Either if addr < USER_END => Ok(false),
+        // The kernel tells addresses that cannot be its own from those that are not there.
+        Space::Kernel | Space::Either if addr < KERNEL_START => Err(Errno::ERANGE),
+        Space::Kernel | Space::Either => Ok(true),
+    }
+}
 
 /// Copies bytes at an address of a space.
 pub(super) fn fetch(
@@ -30,10 +44,10 @@ pub(super) fn fetch(
     addr: u64,
     out: &mut [u8],
 ) -> Result<(), Errno> {
-    match (space, addr >= KERNEL_HALF) {
-        (Space::Kernel | Space::Either, true) => cpu.memory().read(addr, out).map_err(|_| Errno::EFAULT),
-        (Space::User | Space::Either, false) => inv.task().read_user(addr, out),
-        _ => Err(Errno::EFAULT),
+    match is_kernel(space, addr)? {
+        _ if out.is_empty() => Ok(()),
+        true => cpu.memory().read(addr, out).map_err(|_| Errno::EFAULT),
+        false => inv.task().read_user(addr, out),
     }
 }
 
@@ -45,10 +59,11 @@ pub(super) fn fetch_str(
     addr: u64,
     max: usize,
 ) -> Result<Vec<u8>, Errno> {
-    match (space, addr >= KERNEL_HALF) {
-        (Space::Kernel | Space::Either, true) => cpu.memory().read_cstr(addr, max).map_err(|_| Errno::EFAULT),
-        (Space::User | Space::Either, false) => inv.task().read_user_str(addr, max),
-        _ => Err(Errno::EFAULT),
+    // A byte has to be there, even for an empty string.
+    fetch(inv, cpu, space, addr, &mut [0])?;
+    match is_kernel(space, addr)? {
+        true => cpu.memory().read_cstr(addr, max).map_err(|_| Errno::EFAULT),
+        false => inv.task().read_user_str(addr, max),
     }
 }
 
@@ -128,15 +143,14 @@ fn parse(text: &[u8], base: u64, signed: bool) -> Result<(i128, usize), Errno> {
     let mut at = text.iter().take_while(|b| b.is_ascii_whitespace()).count();
     let negative = text.get(at) == Some(&b'-');
     at += usize::from(negative);
-    if negative && !signed {
-        return Err(Errno::EINVAL);
-    }
     let rest = text.get(at..).unwrap_or_default();
-    let is_hex = matches!(rest, [b'0', b'x' | b'X', d, ..] if d.is_ascii_hexdigit());
+    let is_hex = matches!(rest, [b'0', b'x' | b'X', ..]);
+    let has_digit = rest.get(2).is_some_and(u8::is_ascii_hexdigit);
     let (base, skip) = match (base, is_hex) {
-        (0 | 16, true) => (16, 2),
-        (0, false) if rest.first() == Some(&b'0') => (8, 0),
-        (0, false) => (10, 0),
+        (16, true) => (16, 2),
+        (0, true) if has_digit => (16, 2),
+        (0, _) if rest.first() == Some(&b'0') => (8, 0),
+        (0, _) => (10, 0),
         (base, _) => (base, 0),
     };
     let digits: Vec<u32> =
@@ -151,29 +165,28 @@ fn parse(text: &[u8], base: u64, signed: bool) -> Result<(i128, usize), Errno> {
             return Err(Errno::ERANGE);
         }
     }
+    if negative && !signed {
+        return Err(Errno::EINVAL);
+    }
     Ok((if negative { -value } else { value }, at + skip + digits.len()))
+}
+
+/// Writes the number, 0 if there is none, and gives the bytes that it took.
+fn number(cpu: &mut Cpu, a: Args, parsed: Result<(u64, usize), Errno>) -> Status {
+    cpu.memory().write_uint(a[3], 8, parsed.map_or(0, |(value, _)| value))?;
+    Ok(parsed.map(|(_, used)| used as u64))
 }
 
 pub(super) fn strtol(_: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Status {
     let text = read(cpu, a[0], a[1])?;
-    match parse(&text, a[2], true).and_then(|(v, n)| Ok((i64::try_from(v).map_err(|_| Errno::ERANGE)?, n))) {
-        Ok((value, used)) => {
-            cpu.memory().write_uint(a[3], 8, value as u64)?;
-            Ok(Ok(used as u64))
-        }
-        Err(errno) => Ok(Err(errno)),
-    }
+    let parsed = parse(&text, a[2], true);
+    number(cpu, a, parsed.and_then(|(v, n)| Ok((i64::try_from(v).map_err(|_| Errno::ERANGE)? as u64, n))))
 }
 
 pub(super) fn strtoul(_: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Status {
     let text = read(cpu, a[0], a[1])?;
-    match parse(&text, a[2], false).and_then(|(v, n)| Ok((u64::try_from(v).map_err(|_| Errno::ERANGE)?, n))) {
-        Ok((value, used)) => {
-            cpu.memory().write_uint(a[3], 8, value)?;
-            Ok(Ok(used as u64))
-        }
-        Err(errno) => Ok(Err(errno)),
-    }
+    let parsed = parse(&text, a[2], false);
+    number(cpu, a, parsed.and_then(|(v, n)| Ok((u64::try_from(v).map_err(|_| Errno::ERANGE)?, n))))
 }
 
 #[cfg(test)]

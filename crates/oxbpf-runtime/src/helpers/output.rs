@@ -12,6 +12,8 @@ use crate::perf::PerfKind;
 
 type Status = Result<Result<u64, Errno>, Trap>;
 
+/// Longest text that is printed.
+const LINE: usize = 1024;
 /// `BPF_RB_NO_WAKEUP`.
 const NO_WAKEUP: u64 = 1;
 
@@ -78,7 +80,8 @@ pub(super) fn perf_event_output(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: 
     const CTX_LEN: u64 = 0xf_ffff << 32;
     let map = inv.map(a[1])?;
     let mut sample = read(cpu, a[3], a[4])?;
-    if a[2] & !(INDEX | CTX_LEN) != 0 {
+    let has_packet = matches!(inv.event.context, Context::Xdp(_) | Context::Skb(_));
+    if a[2] & !(INDEX | if has_packet { CTX_LEN } else { 0 }) != 0 {
         return Ok(Err(Errno::EINVAL));
     }
     let wanted = ((a[2] & CTX_LEN) >> 32) as usize;
@@ -103,7 +106,13 @@ pub(super) fn perf_event_output(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: 
 }
 
 /// Formats with what `%s` and `%p…` point at taken from the right memory.
-fn render(inv: &Invocation<'_, '_>, cpu: &Cpu, format: &[u8], args: &[u64]) -> Result<Vec<u8>, Errno> {
+fn render(
+    inv: &Invocation<'_, '_>,
+    cpu: &Cpu,
+    format: &[u8],
+    args: &[u64],
+    room: usize,
+) -> Result<Vec<u8>, Errno> {
     let space = |place| match place {
         Place::Kernel => Space::Kernel,
         Place::User => Space::User,
@@ -111,7 +120,7 @@ fn render(inv: &Invocation<'_, '_>, cpu: &Cpu, format: &[u8], args: &[u64]) -> R
     };
     let mut string = |place, addr, max| fetch_str(inv, cpu, space(place), addr, max);
     let mut bytes = |addr, out: &mut [u8]| fetch(inv, cpu, Space::Kernel, addr, out);
-    Format { string: &mut string, bytes: &mut bytes }.render(format, args)
+    Format { string: &mut string, bytes: &mut bytes, room }.render(format, args)
 }
 
 /// The format at an address, without its NUL; an error if it has none.
@@ -136,7 +145,7 @@ fn words(cpu: &Cpu, addr: u64, len: u64) -> Result<Result<Vec<u64>, Errno>, Trap
 }
 
 fn print(inv: &Invocation<'_, '_>, cpu: &Cpu, format: &[u8], args: &[u64]) -> Result<u64, Errno> {
-    let text = render(inv, cpu, format, args)?;
+    let text = render(inv, cpu, format, args, LINE)?;
     let text = String::from_utf8_lossy(&text);
     let task = inv.task();
     let comm = task.comm();
@@ -163,7 +172,7 @@ pub(super) fn snprintf(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> 
     // The format's length is not passed: it is a constant string in a read-only map.
     let format = cpu.memory().read_cstr(a[2], 4096)?;
     let args = words(cpu, a[3], a[4])?;
-    let text = match args.and_then(|args| render(inv, cpu, &format, &args)) {
+    let text = match args.and_then(|args| render(inv, cpu, &format, &args, room)) {
         Ok(text) => text,
         Err(errno) => return Ok(Err(errno)),
     };
@@ -187,7 +196,7 @@ fn seq_append(inv: &mut Invocation<'_, '_>, seq: u64, text: &[u8]) -> Result<u64
 pub(super) fn seq_printf(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Status {
     let format = format_at(cpu, a[1], a[2])?;
     let args = words(cpu, a[3], a[4] & u64::from(u32::MAX))?;
-    let text = format.and_then(|format| render(inv, cpu, &format, &args?));
+    let text = format.and_then(|format| render(inv, cpu, &format, &args?, LINE));
     Ok(text.and_then(|text| seq_append(inv, a[0], &text)))
 }
 

@@ -1,9 +1,9 @@
 //! Arrays and hash tables whose values are other objects: programs, maps.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use oxbpf_uapi::{Errno, MapType};
+use oxbpf_uapi::{AttachType, Errno, MapType, ProgType};
 
 use super::{BatchReads, MapEnv, MapOps, MapParams, check_update, flags};
 use crate::registry::Object;
@@ -16,6 +16,8 @@ pub(crate) struct FdArray {
     inner: Option<MapParams>,
     is_array: bool,
     entries: Mutex<BTreeMap<Box<[u8]>, Object>>,
+    /// What programs of an array have in common: the first one's, which stays when the array is empty again.
+    owner: OnceLock<(ProgType, AttachType)>,
 }
 
 pub(super) fn create(
@@ -53,7 +55,13 @@ fn make(p: &MapParams, inner: Option<&MapParams>, is_array: bool) -> Result<Box<
         Some(MapType::PROG_ARRAY) => return Err(Errno::ENOTSUPP),
         _ => {}
     }
-    Ok(Box::new(FdArray { params: p.clone(), inner: inner.cloned(), is_array, entries: Mutex::default() }))
+    Ok(Box::new(FdArray {
+        params: p.clone(),
+        inner: inner.cloned(),
+        is_array,
+        entries: Mutex::default(),
+        owner: OnceLock::new(),
+    }))
 }
 
 impl FdArray {
@@ -64,6 +72,11 @@ impl FdArray {
     /// The object under a key.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Object> {
         self.entries().get(key).cloned()
+    }
+
+    /// Whether a program may be in the array, or use it; the first one decides that for all.
+    pub(crate) fn admits(&self, prog_type: ProgType, attach_type: AttachType) -> bool {
+        *self.owner.get_or_init(|| (prog_type, attach_type)) == (prog_type, attach_type)
     }
 
     fn check_inner(&self, map: &MapParams) -> Result<(), Errno> {
@@ -134,17 +147,16 @@ impl MapOps for FdArray {
         self.entries().keys().nth(position as usize).map(|key| (position, key.to_vec()))
     }
 
-    fn write_object(&self, key: &[u8], object: Object, flags: u64) -> Result<(), Errno> {
-        if self.is_array {
-            if flags != 0 {
-                return Err(Errno::EINVAL);
-            }
-            if self.params.index(key)? >= self.params.max_entries {
-                return Err(Errno::E2BIG);
-            }
+    fn check_write(&self, key: &[u8], flags: u64) -> Result<(), Errno> {
+        if !self.is_array {
+            return Ok(());
         }
+        check_index(&self.params, key, flags)
+    }
+
+    fn write_object(&self, key: &[u8], object: Object, flags: u64) -> Result<(), Errno> {
         match (&object, self.params.map_type) {
-            (Object::Prog(_), MapType::PROG_ARRAY) => {}
+            (Object::Prog(prog), MapType::PROG_ARRAY) if self.admits(prog.prog_type, prog.attach_type) => {}
             (Object::Map(map), MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS) => {
                 self.check_inner(&map.params)?
             }
@@ -163,4 +175,12 @@ impl MapOps for FdArray {
     fn as_fd_array(&self) -> Option<&FdArray> {
         Some(self)
     }
+}
+
+/// What an array of objects checks before it looks at the object.
+pub(super) fn check_index(params: &MapParams, key: &[u8], flags: u64) -> Result<(), Errno> {
+    if flags != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if params.index(key)? < params.max_entries { Ok(()) } else { Err(Errno::E2BIG) }
 }

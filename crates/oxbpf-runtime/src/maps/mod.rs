@@ -16,7 +16,7 @@ mod stack_trace;
 
 use core::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use oxbpf_kernel::{Mapping, Prot};
 use oxbpf_uapi::{Errno, MapType};
@@ -161,7 +161,7 @@ pub(crate) trait MapOps: Send + Sync + fmt::Debug {
 
     /// Copies the value of all CPUs out, as user space reads it.
     fn read(&self, _key: &[u8], _out: &mut [u8], _flags: u64) -> Result<(), Errno> {
-        Err(Errno::EOPNOTSUPP)
+        Err(Errno::ENOTSUPP)
     }
 
     /// How many elements are read at once.
@@ -281,14 +281,15 @@ impl Map {
         inner: Option<MapParams>,
     ) -> Result<Self, Errno> {
         let Some((_, factory)) = FACTORIES.iter().find(|f| f.0 == params.map_type) else {
-            log::warn!("map type {} is not served by the embedded kernel", params.map_type);
             return Err(Errno::EINVAL);
         };
-        let excludes = |both: u32| params.map_flags & both == both;
-        if excludes(flags::PROG_ACCESS) || excludes(flags::RDONLY | flags::WRONLY) {
+        if params.map_flags & flags::PROG_ACCESS == flags::PROG_ACCESS {
             return Err(Errno::EINVAL);
         }
         let ops = factory(&params, env, inner.as_ref())?;
+        // What user space may do belongs to the handle.
+        let map_flags = params.map_flags & !(flags::RDONLY | flags::WRONLY);
+        let params = MapParams { map_flags, ..params };
         Ok(Self { id, params, ops, inner, frozen: AtomicBool::new(false), user_writes: AtomicU64::new(0) })
     }
 
@@ -308,15 +309,6 @@ impl Map {
             t if holds_objects(t) => 4,
             _ => self.params.value_size as usize,
         }
-    }
-
-    pub(crate) fn check_user_write(&self) -> Result<(), Errno> {
-        let denied = self.frozen.load(Ordering::Acquire) || self.params.map_flags & flags::RDONLY != 0;
-        if denied { Err(Errno::EPERM) } else { Ok(()) }
-    }
-
-    pub(crate) fn check_user_read(&self) -> Result<(), Errno> {
-        if self.params.map_flags & flags::WRONLY != 0 { Err(Errno::EPERM) } else { Ok(()) }
     }
 }
 

@@ -156,6 +156,9 @@ impl PerfArray {
 impl MapOps for PerfArray {
     fn delete(&self, key: &[u8]) -> Result<(), Errno> {
         let index = self.params.index(key)?;
+        if index >= self.params.max_entries {
+            return Err(Errno::E2BIG);
+        }
         self.events().remove(&index).map(drop).ok_or(Errno::ENOENT)
     }
 
@@ -164,15 +167,13 @@ impl MapOps for PerfArray {
         super::array::next_index(index, self.params.max_entries, next)
     }
 
-    fn write_object(&self, key: &[u8], object: Object, flags: u64) -> Result<(), Errno> {
-        if flags != 0 {
-            return Err(Errno::EINVAL);
-        }
+    fn check_write(&self, key: &[u8], flags: u64) -> Result<(), Errno> {
+        super::fd_array::check_index(&self.params, key, flags)
+    }
+
+    fn write_object(&self, key: &[u8], object: Object, _flags: u64) -> Result<(), Errno> {
         let index = self.params.index(key)?;
-        if index >= self.params.max_entries {
-            return Err(Errno::E2BIG);
-        }
-        let Object::Perf(event) = object else { return Err(Errno::EINVAL) };
+        let Object::Perf(event) = object else { return Err(Errno::EBADF) };
         self.events().insert(index, event);
         Ok(())
     }

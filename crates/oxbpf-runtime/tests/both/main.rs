@@ -7,6 +7,9 @@
 mod batch;
 mod create;
 mod elements;
+mod helpers;
+mod objects;
+mod run;
 
 use std::fmt;
 use std::path::Path;
