@@ -572,6 +572,8 @@ fn prog_detach(t: &impl Transport, req: &ProgDetach<'_>) -> Result<Reply, Errno>
 fn prog_test_run(t: &impl Transport, req: &mut ProgTestRun<'_>) -> Result<Reply, Errno> {
     let data_out = req.data_out.as_deref_mut().unwrap_or_default();
     let ctx_out = req.ctx_out.as_deref_mut().unwrap_or_default();
+    // Linux writes the context of a syscall program back to where it came from (`bpf_prog_test_run_syscall`, `net/bpf/test_run.c`).
+    let mut ctx_in = req.ctx_in.to_vec();
     let mut attr = TestRunAttr {
         prog_fd: fd(req.prog),
         data_size_in: len32(req.data_in)?,
@@ -579,9 +581,9 @@ fn prog_test_run(t: &impl Transport, req: &mut ProgTestRun<'_>) -> Result<Reply,
         data_in: input(req.data_in),
         data_out: output(data_out),
         repeat: req.repeat,
-        ctx_size_in: len32(req.ctx_in)?,
+        ctx_size_in: len32(&ctx_in)?,
         ctx_size_out: len32(ctx_out)?,
-        ctx_in: input(req.ctx_in),
+        ctx_in: output(&mut ctx_in),
         ctx_out: output(ctx_out),
         flags: req.flags,
         cpu: req.cpu,
