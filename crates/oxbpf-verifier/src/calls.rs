@@ -5,7 +5,7 @@ use oxbpf_asm::Kind;
 use oxbpf_uapi::helper::{Arg, ArgClass, HelperInfo, RetClass};
 use oxbpf_uapi::{Errno, HelperId, MapType, ProgType};
 
-use crate::flow::{Failure, Flow, denied, readable};
+use crate::flow::{Failure, Flow, MAX_STACK, denied, reached, readable};
 use crate::state::{Object, State, Value};
 
 /// The helper that an instruction calls.
@@ -90,24 +90,24 @@ impl Flow<'_> {
             return invalid("helper call might sleep in a non-sleepable prog".to_owned());
         }
         self.input.env.helper(id).map_err(|why| (Errno::EINVAL, why))?;
-        let mut reached = 0;
+        let mut deepest = 0;
         let args = info.args_for(self.input.prog_type);
         for (reg, arg) in (1..).zip(args) {
             readable(state, reg)?;
             check_arg(state.get(reg), reg, arg)?;
             let Value::Frame(Some(off)) = state.get(reg) else { continue };
-            reached = reached.max(off.min(0).unsigned_abs() as i32);
             let size = match arg.class {
                 ArgClass::Mem => state.get(reg + 1).known().unwrap_or(0),
                 _ => arg.size.into(),
             };
-            if i64::try_from(size).map_or(true, |size| size > -i64::from(off)) {
+            if off < -MAX_STACK || i64::try_from(size).map_or(true, |size| size > -i64::from(off)) {
                 let how = if arg.uninit || arg.write { "write to" } else { "read from" };
                 return invalid(format!("invalid {how} stack R{reg} off={off} size={size}"));
             }
+            deepest = deepest.max(reached(off));
         }
         self.check_map(id, state)?;
-        Ok(reached)
+        Ok(deepest)
     }
 
     /// Checks that a map is of a type that the helper works on.

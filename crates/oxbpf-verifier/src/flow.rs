@@ -12,7 +12,7 @@ use crate::structure::Program;
 use crate::{Cause, Input, MapRef};
 
 /// Bytes of a function's frame.
-const MAX_STACK: i32 = 512;
+pub(crate) const MAX_STACK: i32 = 512;
 
 pub(crate) fn check(input: &Input<'_>, program: &Program, each: &mut dyn FnMut(usize)) -> Result<(), Cause> {
     let flow = Flow { input, program };
@@ -459,7 +459,7 @@ fn is_object(value: Value) -> bool {
 }
 
 /// How many bytes of the frame an offset from its end reaches.
-fn reached(off: i32) -> i32 {
+pub(crate) fn reached(off: i32) -> i32 {
     off.min(0).unsigned_abs().min(MAX_STACK as u32) as i32
 }
 

@@ -261,6 +261,11 @@ fn arguments_are_what_a_helper_takes() {
         "cannot pass map_type 1 into func bpf_tail_call#12",
     );
     accept("r2 = map[fd:3]\nr3 = 0\ncall bpf_tail_call\nr0 = 0\nexit");
+    refuse(
+        "r1 = map[fd:1]\nr2 = r10\nr2 += -2147483634\ncall bpf_map_lookup_elem\nr0 = 0\nexit",
+        4,
+        "invalid read from stack R2 off=-2147483634 size=0",
+    );
     refuse("r1 = map[fd:9]\nr0 = 0\nexit", 0, "fd 9 is not pointing to valid bpf_map");
 }
 
