@@ -116,11 +116,11 @@ fn a_file_that_is_no_object_is_named_with_the_reason() {
     check(&["README.md"], &["README.md", "not an ELF file"]);
     let empty = write(&dir, "empty.o", b"");
     check(&[&empty], &[&empty, "empty file"]);
-    let tool = env!("CARGO_BIN_EXE_oxbpf");
-    check(&[tool], &[tool, "not for BPF", "clang --target=bpf"]);
+    let tool = tool::binary();
+    check(&[&tool], &[&tool, "not for BPF", "clang --target=bpf"]);
     if !testkit::is_root() {
         let secret = write(&dir, "secret.o", b"x");
-        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0)).expect("chmod");
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).expect("chmod");
         check(&[&secret], &[&secret, "Permission denied"]);
     }
 }

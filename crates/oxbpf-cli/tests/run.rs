@@ -16,7 +16,7 @@ const HELLO: &str = "examples/hello.bpf.o";
 const FLOOD: &str = "testdata/rejected/flood.o";
 
 fn signal(child: &Child, signal: Signal) {
-    let pid = Pid::from_raw(child.id().cast_signed()).expect("a process");
+    let pid = Pid::from_raw(child.id() as i32).expect("a process");
     kill_process(pid, signal).expect("it runs");
 }
 

@@ -51,6 +51,9 @@ enum Side {
     Embedded { runtime: Runtime, worker: Option<Worker>, is_capture: bool },
 }
 
+/// What to make of a program that is refused where others are not.
+const REFUSED: &str = "other BPF programs may be loaded here, so this is about the kind of program: a kernel in lockdown, or another security \
+                       module, refuses programs that read kernel memory or change functions; --backend embedded may do";
 /// What the embedded kernel has events of.
 const SERVED: &str = "the embedded kernel runs raw_tp and tp_btf programs on sys_enter, sys_exit and sched_process_{exec,exit,fork}, tp programs \
                       on these and on syscalls/*, kprobes of system calls (ksyscall), uprobes, perf_event, iter/task, and xdp and tc with --pcap; \
@@ -134,17 +137,17 @@ impl Host {
     /// Adds what a user of this kernel can do about an error.
     pub(super) fn advise(&self, error: Error) -> Error {
         let Some(inner) = error.downcast_ref::<oxbpf::Error>() else { return error };
-        let is_root_refused =
-            || inner.kind() == ErrorKind::PermissionDenied && oxbpf_sys::why_not_bpf().is_none();
         let hint = match &self.side {
-            Side::Linux(_) if is_root_refused() => {
-                "other BPF programs may be loaded here, so this is about the kind of program: a kernel in lockdown, or another security module, \
-                 refuses programs that read kernel memory or change functions; --backend embedded may do"
+            Side::Linux(_) if inner.kind() == ErrorKind::PermissionDenied && asks_kernel(inner) => {
+                match oxbpf_sys::why_not_bpf() {
+                    Some(why) => format!("{why}; --backend embedded needs no rights"),
+                    None => REFUSED.to_owned(),
+                }
             }
             Side::Embedded { .. }
                 if inner.errno() == Errno::EINVAL && inner.frames().any(|f| matches!(f, Frame::Map(_))) =>
             {
-                "--backend linux, as root, has the maps of this machine's kernel"
+                "--backend linux, as root, has the maps of this machine's kernel".to_owned()
             }
             Side::Embedded { .. } => {
                 let is_unserved = !matches!(
@@ -155,11 +158,11 @@ impl Host {
                 if !is_unserved || !has_program {
                     return error;
                 }
-                SERVED
+                SERVED.to_owned()
             }
             Side::Linux(_) => return error,
         };
-        error.context(Hint(hint.to_owned()))
+        error.context(Hint(hint))
     }
 
     /// Makes the command or the capture ready, without letting it go.
@@ -279,6 +282,36 @@ fn cannot_run(program: &OsStr, error: &io::Error) -> Error {
         _ => error.to_string(),
     };
     anyhow!("cannot run `{name}`: {why}")
+}
+
+/// Whether it was the kernel's answer to a request, rather than to opening a file.
+fn asks_kernel(error: &oxbpf::Error) -> bool {
+    error.frames().any(|f| matches!(f, Frame::Command(_) | Frame::Syscall(_)))
+}
+
+/// Where the setting is that restricts ptrace(2).
+const PTRACE_SCOPE: &str = "/proc/sys/kernel/yama/ptrace_scope";
+
+/// Why a command cannot be traced, and who forbids it.
+fn cannot_trace(error: SourceError) -> Error {
+    let is_refused = matches!(&error, SourceError::Trace(e) if e.kind() == io::ErrorKind::PermissionDenied);
+    let error = anyhow!(error);
+    if !is_refused {
+        return error;
+    }
+    let scope = std::fs::read_to_string(PTRACE_SCOPE).unwrap_or_default();
+    let hint = match scope.trim() {
+        "2" => {
+            "the embedded kernel sees what a command does by ptrace(2), which kernel.yama.ptrace_scope=2 leaves to root"
+        }
+        "3" => {
+            "the embedded kernel sees what a command does by ptrace(2), which kernel.yama.ptrace_scope=3 forbids to all"
+        }
+        _ => {
+            "the embedded kernel sees what a command does by ptrace(2); in a container, allow it in the seccomp profile"
+        }
+    };
+    error.context(Hint(hint.to_owned()))
 }
 
 /// A command that the Linux kernel runs.
@@ -451,7 +484,7 @@ impl Worker {
             let program = command.first().cloned().unwrap_or_default();
             let explain = |error| match error {
                 SourceError::Command(error) => cannot_run(&program, &error),
-                error => anyhow!(error).context(format!("cannot run `{}`", program.to_string_lossy())),
+                error => cannot_trace(error),
             };
             let source = match runtime.spawn(&command) {
                 Ok(source) => source,

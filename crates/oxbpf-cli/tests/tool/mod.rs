@@ -27,9 +27,14 @@ pub(crate) fn backends() -> Vec<&'static str> {
     all
 }
 
+/// The command that is tested: the one that was built with the tests, or what `OXBPF_TEST_BIN` names.
+pub(crate) fn binary() -> String {
+    std::env::var("OXBPF_TEST_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_oxbpf").to_owned())
+}
+
 /// `oxbpf run --backend BACKEND ARGS…` in the root of the repository, with nothing to read.
 pub(crate) fn command(backend: &str, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_oxbpf"));
+    let mut command = Command::new(binary());
     command.current_dir(testkit::root()).args(["run", "--backend", backend]).args(args);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // Cargo's, which makes commands look for their libraries elsewhere first.

@@ -135,8 +135,10 @@ impl Features {
         let row = feature.row();
         let present = match (row.probe)(&Kernel::from_arc(backend)) {
             Ok(present) => present,
+            // Without rights the load itself fails next, and says so.
             Err(e) => {
-                log::warn!("finding out whether the kernel has {feature} failed: {e}");
+                let level = if e == Errno::EPERM { log::Level::Info } else { log::Level::Warn };
+                log::log!(level, "finding out whether the kernel has {feature} failed: {e}");
                 false
             }
         };

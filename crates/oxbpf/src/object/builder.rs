@@ -8,7 +8,7 @@ use oxbpf_kernel::Kernel;
 
 use super::OpenObject;
 use super::state::{Core, Options};
-use crate::error::{At, Error, Frame, Result};
+use crate::error::{At, Error, ErrorKind, Frame, Result};
 
 /// Opens objects with options.
 ///
@@ -105,7 +105,8 @@ impl ObjectBuilder {
     #[doc(alias = "bpf_object__open_file")]
     pub fn open_file(mut self, path: impl AsRef<Path>) -> Result<OpenObject> {
         let path = path.as_ref();
-        let bytes = read(path).at(|| Frame::Path(path.into())).at(|| Frame::Step("open"))?;
+        let bytes =
+            read(path).map_err(unreadable).at(|| Frame::Path(path.into())).at(|| Frame::Step("open"))?;
         if self.object_name.is_none() {
             let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             self.object_name = Some(file.split('.').next().unwrap_or_default().to_owned());
@@ -149,6 +150,11 @@ fn default_kernel() -> Result<Kernel> {
 #[cfg(not(feature = "linux"))]
 fn default_kernel() -> Result<Kernel> {
     Err(Error::invalid_input("no kernel was given, and this build has none of its own (feature `linux`)"))
+}
+
+/// A file is no matter of rights to use BPF.
+fn unreadable(e: Error) -> Error {
+    if e.kind() == ErrorKind::PermissionDenied { e.with_hint("this user may not read the file") } else { e }
 }
 
 /// The bytes of a file, if it has an end.
