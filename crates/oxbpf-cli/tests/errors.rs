@@ -84,7 +84,7 @@ fn check_on(backend: &str, args: &[&str], parts: &[&str]) {
 /// On both kernels.
 #[track_caller]
 fn check(args: &[&str], parts: &[&str]) {
-    for backend in backends() {
+    for &backend in backends() {
         check_on(backend, args, parts);
     }
 }
@@ -199,7 +199,7 @@ fn a_rejected_program_is_named_with_the_lines_of_the_verifier_and_a_hint() {
 #[test]
 fn the_whole_log_is_shown_when_asked_for() {
     let args = [&*rejected("no_null_check"), "-v", "--", "true"];
-    for backend in backends() {
+    for &backend in backends() {
         let ended = run(backend, &args);
         assert!(ended.err.contains("\n  0: (85) call bpf_get_smp_processor_id#8"), "{}", ended.err);
         assert!(!ended.err.contains("log lines before these"), "{}", ended.err);

@@ -4,6 +4,8 @@
 //! memory without bounds; that most of them are errors is expected. `OXBPF_MUTANTS=N` makes N of them in place of the default,
 //! `OXBPF_MUTANT=SEED` makes only one and shows what becomes of it.
 
+use std::fmt;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -263,6 +265,11 @@ fn peak_resident_kib() -> u64 {
     line.and_then(|l| l.split_whitespace().next()).and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
+/// Shows a line although the test may go well.
+fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// What each worker does now: the mutant's number, and when it began.
 type Doing = Mutex<Vec<Option<(u64, Instant)>>>;
 
@@ -272,7 +279,7 @@ fn broken_objects_do_no_harm() {
     assert!(seeds.len() > 50, "{} objects", seeds.len());
     if let Some(number) = std::env::var("OXBPF_MUTANT").ok().and_then(|n| n.parse().ok()) {
         let (name, bytes) = mutant(&seeds, number);
-        println!("{name}\n{:?}", use_object(bytes).map(|o| o.name().to_owned()));
+        say(format_args!("{name}\n{:?}", use_object(bytes).map(|o| o.name().to_owned())));
         return;
     }
     let count = std::env::var("OXBPF_MUTANTS").ok().and_then(|n| n.parse().ok()).unwrap_or(DEFAULT);
@@ -306,7 +313,7 @@ fn broken_objects_do_no_harm() {
                 let hung = lock().iter().flatten().find(|(_, since)| since.elapsed() > HANG).copied();
                 if let Some((number, _)) = hung {
                     // The thread cannot be ended, so the process has to.
-                    eprintln!("{} hangs", mutant(&seeds, number).0);
+                    say(format_args!("{} hangs", mutant(&seeds, number).0));
                     std::process::exit(1);
                 }
                 std::thread::park_timeout(Duration::from_millis(50));
@@ -315,7 +322,9 @@ fn broken_objects_do_no_harm() {
     });
     let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (loaded, peak) = (loaded.into_inner(), peak_resident_kib());
-    println!("{count} mutants, {loaded} of them loaded, at most {peak} KiB");
+    if count != DEFAULT {
+        say(format_args!("{count} mutants, {loaded} of them loaded, at most {peak} KiB"));
+    }
     assert!(failures.is_empty(), "{} panicked:\n{}", failures.len(), failures.join("\n"));
     // Otherwise the mutants are broken before they reach anything worth testing.
     assert!(loaded as u64 > count / 20, "only {loaded} of {count} could be loaded");

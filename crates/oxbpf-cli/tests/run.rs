@@ -20,11 +20,11 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(pid, signal).expect("it runs");
 }
 
-/// Starts a run, and waits until its command, which touches this file first, goes.
+/// Starts a run of a shell script, and waits until the script comes to `READY`.
 fn started(backend: &str, options: &[&str], dir: &TempDir, script: &str) -> Child {
     let ready = dir.path().join("ready");
     let _ = std::fs::remove_file(&ready);
-    let script = format!("touch {}; {script}", ready.display());
+    let script = script.replace("READY", &format!("touch {}", ready.display()));
     let args = [options, &["--", "sh", "-c", &script]].concat();
     let child = command(backend, &args).spawn().expect("oxbpf starts");
     let since = Instant::now();
@@ -44,7 +44,7 @@ fn check_summary(ended: &Ended) {
 
 #[test]
 fn the_exit_status_is_that_of_the_command() {
-    for backend in backends() {
+    for &backend in backends() {
         for (script, status) in
             [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137), ("kill -TERM $$", 143)]
         {
@@ -57,7 +57,7 @@ fn the_exit_status_is_that_of_the_command() {
 
 #[test]
 fn a_command_reads_the_input_and_writes_to_the_output_of_the_run() {
-    for backend in backends() {
+    for &backend in backends() {
         let mut child =
             command(backend, &[HELLO, "--", "cat"]).stdin(Stdio::piped()).spawn().expect("starts");
         child.stdin.take().expect("piped").write_all(b"first line\nlast line\n").expect("cat reads");
@@ -69,7 +69,7 @@ fn a_command_reads_the_input_and_writes_to_the_output_of_the_run() {
 
 #[test]
 fn a_command_gets_the_signals_that_others_get() {
-    for backend in backends() {
+    for &backend in backends() {
         // Neither blocked nor ignored, whatever the run does with its own.
         let ended = run(backend, &[HELLO, "--", "grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"]);
         let masks: Vec<_> = ended.out.lines().filter(|l| l.starts_with("Sig")).collect();
@@ -86,9 +86,9 @@ fn a_command_gets_the_signals_that_others_get() {
 #[test]
 fn an_interrupted_run_ends_its_command_and_sums_up() {
     let dir = TempDir::new("interrupted");
-    for backend in backends() {
+    for &backend in backends() {
         for (number, with) in [(2, Signal::INT), (15, Signal::TERM), (1, Signal::HUP)] {
-            let child = started(backend, &[OPENSNOOP], &dir, "exec sleep 100");
+            let child = started(backend, &[OPENSNOOP], &dir, "READY; exec sleep 100");
             let since = Instant::now();
             signal(&child, with);
             let ended = wait(child);
@@ -104,9 +104,13 @@ fn an_interrupted_run_ends_its_command_and_sums_up() {
 #[test]
 fn a_command_that_handles_the_interrupt_has_the_last_word() {
     let dir = TempDir::new("handler");
-    for backend in backends() {
-        let child =
-            started(backend, &[OPENSNOOP], &dir, "trap 'echo bye; exit 5' INT; while :; do sleep 0.05; done");
+    for &backend in backends() {
+        let child = started(
+            backend,
+            &[OPENSNOOP],
+            &dir,
+            "trap 'echo bye; exit 5' INT; READY; while :; do sleep 0.05; done",
+        );
         signal(&child, Signal::INT);
         let ended = wait(child);
         assert_eq!(ended.status, 5, "{backend}: {ended:?}");
@@ -118,8 +122,8 @@ fn a_command_that_handles_the_interrupt_has_the_last_word() {
 #[test]
 fn a_command_that_ignores_signals_is_killed() {
     let dir = TempDir::new("stubborn");
-    for backend in backends() {
-        let script = "trap '' INT TERM HUP; while :; do sleep 0.05; done";
+    for &backend in backends() {
+        let script = "trap '' INT TERM HUP; READY; while :; do sleep 0.05; done";
         let child = started(backend, &[OPENSNOOP], &dir, script);
         signal(&child, Signal::INT);
         let ended = wait(child);
@@ -130,7 +134,7 @@ fn a_command_that_ignores_signals_is_killed() {
 
 #[test]
 fn a_run_ends_when_its_time_is_over() {
-    for backend in backends() {
+    for &backend in backends() {
         let since = Instant::now();
         let ended = run(backend, &[OPENSNOOP, "--duration", "300ms", "--", "sleep", "100"]);
         assert_eq!(ended.status, 0, "{backend}: {ended:?}");
@@ -141,7 +145,7 @@ fn a_run_ends_when_its_time_is_over() {
 
 #[test]
 fn a_command_that_is_done_earlier_does_not_wait_for_the_time() {
-    for backend in backends() {
+    for &backend in backends() {
         let ended = run(backend, &[OPENSNOOP, "--duration", "1h", "--", "sh", "-c", "exit 3"]);
         assert_eq!(ended.status, 3, "{backend}: {ended:?}");
     }
@@ -167,7 +171,7 @@ fn without_a_command_a_run_goes_on_until_it_is_interrupted() {
 
 #[test]
 fn maps_are_shown_at_intervals_and_at_the_end() {
-    for backend in backends() {
+    for &backend in backends() {
         let options = ["examples/syscount.bpf.o", "--map", "counts", "--interval", "50ms"];
         let ended = run(backend, &[&options[..], &["--", "sleep", "0.6"]].concat());
         let shown = ended.out.lines().filter(|l| l.starts_with("map counts (")).count();
@@ -177,7 +181,7 @@ fn maps_are_shown_at_intervals_and_at_the_end() {
 
 #[test]
 fn an_output_that_nobody_reads_ends_the_run_quietly() {
-    for backend in backends() {
+    for &backend in backends() {
         for json in [false, true] {
             // The command does not write to the closed pipe itself.
             let quiet = "exec cat /dev/zero > /dev/null";
@@ -199,7 +203,7 @@ fn an_output_that_nobody_reads_ends_the_run_quietly() {
 
 #[test]
 fn an_output_that_takes_nothing_is_an_error() {
-    for backend in backends() {
+    for &backend in backends() {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
         let child = command(backend, &[HELLO, "--", "true"]).stdout(full).spawn().expect("starts");
         let ended = wait(child);
@@ -210,7 +214,7 @@ fn an_output_that_takes_nothing_is_an_error() {
 
 #[test]
 fn every_line_of_json_is_an_object() {
-    for backend in backends() {
+    for &backend in backends() {
         let count = "while read -r line; do :; done < /proc/self/status";
         let args = [
             FLOOD,
@@ -256,7 +260,7 @@ fn json_of_other_examples_is_objects_too() {
         &[HELLO, "--set", "targ_comm=true", "--", "true"],
         &["examples/tasks.bpf.o", "--", "true"],
     ];
-    for backend in backends() {
+    for &backend in backends() {
         for args in cases {
             let ended = run(backend, &[&["--json"], args].concat());
             assert!(ended.out.lines().count() > 1, "{backend} {args:?}: {ended:?}");
@@ -271,9 +275,9 @@ fn json_of_other_examples_is_objects_too() {
 #[test]
 fn a_flood_of_events_neither_hangs_nor_stops_the_user() {
     let dir = TempDir::new("flood");
-    for backend in backends() {
+    for &backend in backends() {
         let options = [FLOOD, "--set", "comm=cat", "--set", "each=256"];
-        let mut child = started(backend, &options, &dir, "exec cat /dev/zero > /dev/null");
+        let mut child = started(backend, &options, &dir, "READY; exec cat /dev/zero > /dev/null");
         let mut out = child.stdout.take().expect("piped");
         let reader = std::thread::spawn(move || {
             let mut count = 0_u64;
@@ -300,7 +304,7 @@ fn a_flood_of_events_neither_hangs_nor_stops_the_user() {
 
 #[test]
 fn more_is_said_when_asked_for() {
-    for backend in backends() {
+    for &backend in backends() {
         let said = |option: &[&str]| run(backend, &[option, &[OPENSNOOP, "--", "true"]].concat()).err;
         let (none, steps) = (said(&[]), said(&["-vv"]));
         assert_eq!(none.lines().count(), 1, "{none}");

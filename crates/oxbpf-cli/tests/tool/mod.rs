@@ -1,5 +1,6 @@
 //! The built command, run with a time limit.
 
+use std::cell::OnceCell;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
@@ -17,14 +18,13 @@ pub(crate) struct Ended {
     pub(crate) err: String,
 }
 
-/// Kernels to test: the embedded one, and Linux where it lets this process.
-#[track_caller]
-pub(crate) fn backends() -> Vec<&'static str> {
-    let mut all = vec!["embedded"];
-    if testkit::require_bpf() {
-        all.push("linux");
+/// Kernels to test: the embedded one, and Linux where it lets this process. A test is told once that it is not.
+pub(crate) fn backends() -> &'static [&'static str] {
+    thread_local! {
+        static LINUX: OnceCell<bool> = const { OnceCell::new() };
     }
-    all
+    let linux = LINUX.with(|linux| *linux.get_or_init(testkit::require_bpf));
+    if linux { &["embedded", "linux"] } else { &["embedded"] }
 }
 
 /// The command that is tested: the one that was built with the tests, or what `OXBPF_TEST_BIN` names.
