@@ -1,17 +1,23 @@
 //! `BPF_PROG_TEST_RUN`: a program on data of the caller's.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use oxbpf_kernel::ProgTestRun;
 use oxbpf_uapi::{Errno, ProgType};
 
 use crate::invoke::{Context, Event, MAX_CONTEXT};
-use crate::packet::{MAX_LEN, Packet};
+use crate::packet::{ETHERNET, MAX_LEN, Packet};
+use crate::progs::Prog;
 use crate::registry::prog_of;
 use crate::state::State;
 
-/// Shortest packet that the kernel takes, an Ethernet header.
-const MIN_PACKET: usize = 14;
+/// Bytes of `struct xdp_md`.
+const XDP_MD: usize = 24;
+/// The loopback interface, which test runs are on.
+const INTERFACE: u32 = 1;
+/// `BPF_F_TEST_SKB_CHECKSUM_COMPLETE`: there is no checksum state to keep.
+const CHECKSUM_COMPLETE: u32 = 1 << 2;
 /// `BPF_F_TEST_RUN_ON_CPU`.
 const RUN_ON_CPU: u32 = 1 << 0;
 /// Most runs of one call, so that a mistyped number ends.
@@ -28,22 +34,7 @@ pub(crate) fn run(state: &State, req: &mut ProgTestRun<'_>) -> Result<(), Errno>
         | ProgType::SCHED_ACT
         | ProgType::SOCKET_FILTER
         | ProgType::CGROUP_SKB => {
-            if !(MIN_PACKET..=MAX_LEN).contains(&req.data_in.len()) {
-                return Err(Errno::EINVAL);
-            }
-            let is_xdp = prog.prog_type == ProgType::XDP;
-            let mut packet = Packet::new(&state.memory, 1).map_err(|_| Errno::ENOMEM)?;
-            for _ in 0..repeat {
-                packet.load_bytes(req.data_in).map_err(|_| Errno::EINVAL)?;
-                let context = if is_xdp { Context::Xdp(&mut packet) } else { Context::Skb(&mut packet) };
-                let value = state.with_runner(|r| r.run(state, &prog, Event { context, ..Event::default() }));
-                req.retval = value as u32;
-            }
-            let data = packet.bytes();
-            req.data_size_out = data.len() as u32;
-            if let Some(out) = &mut req.data_out {
-                copy_out(out, &data)?;
-            }
+            packet(state, &prog, req, repeat)?;
         }
         ProgType::RAW_TRACEPOINT | ProgType::RAW_TRACEPOINT_WRITABLE => {
             let is_plain = takes_context_only(req) && req.ctx_in.len() <= 12 * 8;
@@ -84,6 +75,106 @@ pub(crate) fn run(state: &State, req: &mut ProgTestRun<'_>) -> Result<(), Errno>
     let each = started.elapsed().as_nanos() / u128::from(repeat);
     req.duration = u32::try_from(each).unwrap_or(u32::MAX);
     Ok(())
+}
+
+/// Runs a program on a packet.
+fn packet(state: &State, prog: &Arc<Prog>, req: &mut ProgTestRun<'_>, repeat: u32) -> Result<(), Errno> {
+    let is_xdp = prog.prog_type == ProgType::XDP;
+    // Traffic control begins at the Ethernet header, the others at the network header.
+    let begins_at_network = !is_xdp && !matches!(prog.prog_type, ProgType::SCHED_CLS | ProgType::SCHED_ACT);
+    let flags = if is_xdp { 0 } else { CHECKSUM_COMPLETE };
+    if req.flags & !flags != 0 || req.batch_size != 0 || (!is_xdp && req.cpu != 0) {
+        return Err(Errno::EINVAL);
+    }
+    if !(ETHERNET as usize..=MAX_LEN).contains(&req.data_in.len()) || (!is_xdp && lacks_header(req.data_in)) {
+        return Err(Errno::EINVAL);
+    }
+    let mut packet = Packet::new(&state.memory, INTERFACE).map_err(|_| Errno::ENOMEM)?;
+    packet.load_bytes(req.data_in).map_err(|_| Errno::EINVAL)?;
+    let has_context = !req.ctx_in.is_empty() || req.ctx_out.is_some();
+    if is_xdp && has_context {
+        set_xdp_context(&mut packet, req.ctx_in)?;
+    } else if !is_xdp {
+        packet.ingress_ifindex = 0;
+        packet.pkt_type = pkt_type(req.data_in);
+        packet.wire_len = 0;
+        if has_context {
+            packet.set_skb_context(req.ctx_in)?;
+        }
+        if begins_at_network {
+            packet.pull_ethernet().ok_or(Errno::EINVAL)?;
+        }
+    }
+    for _ in 0..repeat {
+        let context = if is_xdp { Context::Xdp(&mut packet) } else { Context::Skb(&mut packet) };
+        let value = state.with_runner(|r| r.run(state, prog, Event { context, ..Event::default() }));
+        req.retval = value as u32;
+    }
+    if begins_at_network {
+        packet.push_ethernet().ok_or(Errno::EINVAL)?;
+    }
+    let data = packet.with_meta();
+    req.data_size_out = data.len() as u32;
+    if let Some(out) = &mut req.data_out {
+        copy_out(out, &data)?;
+    }
+    if let Some(out) = &mut req.ctx_out {
+        let context = if is_xdp { xdp_context(&packet, req.ctx_in) } else { packet.skb_context(req.ctx_in) };
+        req.ctx_size_out = context.len() as u32;
+        copy_out(out, &context)?;
+    }
+    Ok(())
+}
+
+/// Whether a packet says that it is IP and is too short for that.
+fn lacks_header(data: &[u8]) -> bool {
+    const IPV4: [u8; 2] = [8, 0];
+    const IPV6: [u8; 2] = [0x86, 0xdd];
+    let header = match data.get(12..).and_then(<[u8]>::first_chunk) {
+        Some(&IPV4) => 20,
+        Some(&IPV6) => 40,
+        _ => 0,
+    };
+    data.len() < ETHERNET as usize + header
+}
+
+/// `PACKET_HOST`, `PACKET_BROADCAST`, `PACKET_MULTICAST` or `PACKET_OTHERHOST`, on an interface whose address is all zeros.
+fn pkt_type(data: &[u8]) -> u32 {
+    match data.first_chunk() {
+        Some(&[0, 0, 0, 0, 0, 0]) => 0,
+        Some(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff]) => 1,
+        Some([first, ..]) if first & 1 != 0 => 2,
+        _ => 3,
+    }
+}
+
+/// Takes over `struct xdp_md`: metadata before the data, and where the data ends.
+fn set_xdp_context(packet: &mut Packet, context: &[u8]) -> Result<(), Errno> {
+    let (known, rest) = context.split_at(context.len().min(XDP_MD));
+    if rest.iter().any(|byte| *byte != 0) {
+        return Err(Errno::E2BIG);
+    }
+    let word = |i: usize| {
+        let mut word = [0; 4];
+        word.iter_mut().zip(known.iter().skip(4 * i)).for_each(|(to, from)| *to = *from);
+        u32::from_ne_bytes(word)
+    };
+    let [data, end, meta, ingress, queue, egress] = [0, 1, 2, 3, 4, 5].map(word);
+    if ingress > INTERFACE {
+        return Err(Errno::ENODEV);
+    }
+    // Nothing goes out here, and the one interface has one queue.
+    if egress != 0 || queue != 0 {
+        return Err(Errno::EINVAL);
+    }
+    packet.set_bounds(meta.into(), data.into(), end.into()).ok_or(Errno::EINVAL)
+}
+
+/// The context that was given, with where the data is now.
+fn xdp_context(packet: &Packet, context: &[u8]) -> Vec<u8> {
+    let (start, end) = packet.bounds();
+    let bounds = [start as u32, end as u32].into_iter().flat_map(u32::to_ne_bytes);
+    bounds.chain(context.iter().copied().chain(std::iter::repeat(0)).skip(8)).take(XDP_MD).collect()
 }
 
 /// Whether the request has nothing that is for packets.

@@ -104,7 +104,7 @@ const TABLE: &[(HelperId, Helper)] = &[
     (HelperId::LOOP, F(map::bpf_loop)),
     (HelperId::STRNCMP, V(memory::strncmp)),
     (HelperId::XDP_GET_BUFF_LEN, V(net::buff_len)),
-    (HelperId::XDP_LOAD_BYTES, S(net::load_bytes)),
+    (HelperId::XDP_LOAD_BYTES, S(net::xdp_load_bytes)),
     (HelperId::XDP_STORE_BYTES, S(net::xdp_store_bytes)),
     (HelperId::MAP_LOOKUP_PERCPU_ELEM, V(map::lookup_percpu)),
     (HelperId::KTIME_GET_TAI_NS, V(time::tai)),

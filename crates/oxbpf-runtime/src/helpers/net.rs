@@ -12,22 +12,43 @@ fn done(moved: Option<()>, errno: Errno) -> Status {
     Ok(moved.map(|()| 0).ok_or(errno))
 }
 
+/// Loads; after an error the program's buffer is zeros.
 pub(super) fn load_bytes(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Status {
     let mut out = vec![0; length(a[3] & u64::from(u32::MAX))?];
-    let loaded = inv.packet()?.read(a[1] & u64::from(u32::MAX), &mut out);
+    let offset = a[1] & u64::from(u32::MAX);
+    let loaded = inv.packet()?.read(offset, &mut out).filter(|()| offset <= i32::MAX as u64);
     cpu.memory().write(a[2], &out)?;
     done(loaded, Errno::EFAULT)
 }
 
-/// `BPF_HDR_START_MAC` or `BPF_HDR_START_NET`.
+/// Loads from `BPF_HDR_START_MAC` or `BPF_HDR_START_NET`.
 pub(super) fn load_bytes_relative(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Status {
-    const ETHERNET_HEADER: u64 = 14;
-    let base = match a[4] {
-        0 => 0,
-        1 => ETHERNET_HEADER,
-        _ => return Ok(Err(Errno::EINVAL)),
+    let mut out = vec![0; length(a[3] & u64::from(u32::MAX))?];
+    let offset = a[1] & u64::from(u32::MAX);
+    let loaded = match a[4] & u64::from(u32::MAX) {
+        start @ (0 | 1) if offset <= i32::MAX as u64 => {
+            inv.packet()?.read_header(start == 1, offset, &mut out)
+        }
+        _ => None,
     };
-    load_bytes(inv, cpu, [a[0], (a[1] & u64::from(u32::MAX)) + base, a[2], a[3], 0])
+    cpu.memory().write(a[2], &out)?;
+    done(loaded, Errno::EFAULT)
+}
+
+/// What XDP's loads and stores say of bytes that are not there: offsets that cannot be are another error.
+fn xdp_missing(a: Args) -> Errno {
+    let far = |value: u64| value & u64::from(u32::MAX) > 0xffff;
+    if far(a[1]) || far(a[3]) { Errno::EFAULT } else { Errno::EINVAL }
+}
+
+/// Loads; after an error the program's buffer is as before.
+pub(super) fn xdp_load_bytes(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Status {
+    let mut out = vec![0; length(a[3] & u64::from(u32::MAX))?];
+    let loaded = inv.packet()?.read(a[1] & u64::from(u32::MAX), &mut out);
+    if loaded.is_some() {
+        cpu.memory().write(a[2], &out)?;
+    }
+    done(loaded, xdp_missing(a))
 }
 
 pub(super) fn store_bytes(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Status {
@@ -41,7 +62,8 @@ pub(super) fn store_bytes(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) 
 }
 
 pub(super) fn xdp_store_bytes(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Status {
-    store_bytes(inv, cpu, [a[0], a[1], a[2], a[3], 0])
+    let bytes = read(cpu, a[2], a[3] & u64::from(u32::MAX))?;
+    done(inv.packet()?.write(a[1] & u64::from(u32::MAX), &bytes), xdp_missing(a))
 }
 
 pub(super) fn buff_len(inv: &mut Invocation<'_, '_>, _: &mut Cpu, _: Args) -> Result<u64, Trap> {
@@ -55,12 +77,18 @@ pub(super) fn pull_data(inv: &mut Invocation<'_, '_>, _: &mut Cpu, a: Args) -> S
 }
 
 pub(super) fn change_tail(inv: &mut Invocation<'_, '_>, _: &mut Cpu, a: Args) -> Status {
+    if a[2] != 0 {
+        return Ok(Err(Errno::EINVAL));
+    }
     let changed = inv.packet()?.change_tail(a[1] as u32);
     inv.refresh_skb()?;
     done(changed, Errno::EINVAL)
 }
 
 pub(super) fn change_head(inv: &mut Invocation<'_, '_>, _: &mut Cpu, a: Args) -> Status {
+    if a[2] != 0 {
+        return Ok(Err(Errno::EINVAL));
+    }
     let changed = inv.packet()?.change_head(a[1] as u32);
     inv.refresh_skb()?;
     done(changed, Errno::EINVAL)
@@ -75,7 +103,7 @@ pub(super) fn adjust_tail(inv: &mut Invocation<'_, '_>, _: &mut Cpu, a: Args) ->
 }
 
 pub(super) fn adjust_meta(inv: &mut Invocation<'_, '_>, _: &mut Cpu, a: Args) -> Status {
-    done(inv.packet()?.adjust_meta(a[1] as u32 as i32), Errno::EACCES)
+    Ok(inv.packet()?.adjust_meta(a[1] as u32 as i32).map(|()| 0))
 }
 
 /// Gives the action that redirects, and remembers where to.
@@ -105,14 +133,18 @@ pub(super) fn hash(inv: &mut Invocation<'_, '_>, _: &mut Cpu, _: Args) -> Result
     Ok(u64::from(hash.max(1)))
 }
 
-/// The ones' complement sum of 16-bit words, folded.
-fn sum(bytes: &[u8]) -> u32 {
-    let mut total: u64 = 0;
-    for pair in bytes.chunks(2) {
-        let word = [pair.first().copied().unwrap_or(0), pair.get(1).copied().unwrap_or(0)];
-        total += u64::from(u16::from_ne_bytes(word));
+/// The ones' complement sum of 32-bit words and a seed.
+fn sum(bytes: &[u8], seed: u32) -> u32 {
+    let mut total = u64::from(seed);
+    for word in bytes.chunks(4) {
+        let mut whole = [0; 4];
+        whole.iter_mut().zip(word).for_each(|(to, from)| *to = *from);
+        total += u64::from(u32::from_ne_bytes(whole));
     }
-    fold(total)
+    while total > u64::from(u32::MAX) {
+        total = (total & u64::from(u32::MAX)) + (total >> 32);
+    }
+    total as u32
 }
 
 fn fold(mut total: u64) -> u32 {
@@ -124,15 +156,15 @@ fn fold(mut total: u64) -> u32 {
 
 /// Difference of two buffers' checksums, added to a seed.
 pub(super) fn csum_diff(_: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Status {
-    let (from_len, to_len) = (a[1] & u64::from(u32::MAX), a[3] & u64::from(u32::MAX));
-    if from_len % 4 != 0 || to_len % 4 != 0 {
-        return Ok(Err(Errno::EINVAL));
-    }
-    let from = read(cpu, a[0], from_len)?;
-    let to = read(cpu, a[2], to_len)?;
-    let removed = u64::from(!sum(&from) & 0xffff);
-    let removed = if from.is_empty() { 0 } else { removed };
-    Ok(Ok(u64::from(fold(u64::from(a[4] as u32) + removed + u64::from(sum(&to))))))
+    let from = read(cpu, a[0], a[1] & u64::from(u32::MAX))?;
+    let to = read(cpu, a[2], a[3] & u64::from(u32::MAX))?;
+    let seed = a[4] as u32;
+    Ok(Ok(match (from.is_empty(), to.is_empty()) {
+        (false, false) => u64::from(fold(u64::from(sum(&to, seed)) + u64::from(!sum(&from, 0)))),
+        (true, false) => u64::from(fold(sum(&to, seed).into())),
+        (false, true) => u64::from(fold(u64::from(!sum(&from, !seed)))),
+        (true, true) => u64::from(fold(seed.into())),
+    }))
 }
 
 /// `BPF_F_HDR_FIELD_MASK`: bytes of the field that changed; 0 means that `to` is a difference.
@@ -142,11 +174,17 @@ const PSEUDO: u64 = 1 << 4;
 /// `BPF_F_MARK_MANGLED_0`, `BPF_F_MARK_ENFORCE`: for UDP, where 0 means no checksum.
 const MANGLED_0: u64 = 1 << 5;
 const ENFORCE: u64 = 1 << 6;
+/// `BPF_F_IPV6`: says how the kernel updates its own sum of the packet.
+const IPV6: u64 = 1 << 7;
 
 fn replace(inv: &mut Invocation<'_, '_>, a: Args, allowed: u64) -> Status {
     let [_, offset, from, to, flags] = a;
-    if flags & !allowed != 0 || offset & 1 != 0 || offset > 0xffff {
-        return Ok(Err(if offset & 1 != 0 || offset > 0xffff { Errno::EFAULT } else { Errno::EINVAL }));
+    let offset = offset & u64::from(u32::MAX);
+    if flags & !allowed != 0 {
+        return Ok(Err(Errno::EINVAL));
+    }
+    if offset & 1 != 0 || offset > 0xffff {
+        return Ok(Err(Errno::EFAULT));
     }
     let mut check = [0; 2];
     let packet = inv.packet()?;
@@ -179,7 +217,7 @@ pub(super) fn l3_csum_replace(inv: &mut Invocation<'_, '_>, _: &mut Cpu, a: Args
 }
 
 pub(super) fn l4_csum_replace(inv: &mut Invocation<'_, '_>, _: &mut Cpu, a: Args) -> Status {
-    replace(inv, a, FIELD | PSEUDO | MANGLED_0 | ENFORCE)
+    replace(inv, a, FIELD | PSEUDO | MANGLED_0 | ENFORCE | IPV6)
 }
 
 #[cfg(test)]
@@ -188,8 +226,8 @@ mod tests {
 
     #[test]
     fn sums_fold_to_16_bits() {
-        assert_eq!(sum(&[0xff, 0xff, 0x01, 0x00]), u32::from(u16::from_ne_bytes([1, 0])));
-        assert_eq!(sum(&[]), 0);
+        assert_eq!(sum(&[0xff, 0xff, 0xff, 0xff, 1], 0), u32::from_ne_bytes([1, 0, 0, 0]));
+        assert_eq!(sum(&[], 7), 7);
         assert_eq!(fold(0x1_ffff_0000), 1);
     }
 }

@@ -9,6 +9,7 @@ mod create;
 mod elements;
 mod helpers;
 mod objects;
+mod packets;
 mod run;
 
 use std::fmt;

@@ -157,12 +157,7 @@ impl<'k> Bench<'k> {
             Err(errno) => return t.say(what, format!("not loaded: {errno:?}")),
         };
         let outcome = self.run(&prog, data);
-        t.say(what, outcome.result);
-        for (i, word) in outcome.words.iter().enumerate().take(count) {
-            t.say(format_args!("{what}, word {i}"), *word as i64);
-        }
-        if !data.is_empty() {
-            t.say(format_args!("{what}, packet"), crate::hex(&outcome.data));
-        }
+        let words: Vec<_> = outcome.words.iter().take(count).map(|word| *word as i64).collect();
+        t.say(what, (outcome.result, words, crate::hex(&outcome.data)));
     }
 }
