@@ -216,6 +216,21 @@ fn sections_that_claim_too_much_are_refused() {
 }
 
 #[test]
+fn code_that_is_not_in_the_file_does_not_count() {
+    check(
+        SNOOP,
+        |o| {
+            let (index, _) = o.section(".bss");
+            let header =
+                u64::from_le_bytes(o.data[40..48].try_into().unwrap()) as usize + 64 * index as usize;
+            o.put(header + 8, &[7]);
+            o.put(header + 32, &[0xff; 8]);
+        },
+        "section '.bss': 18446744073709551615 bytes are too many",
+    );
+}
+
+#[test]
 fn map_definitions_need_types() {
     check(
         "testdata/objects/plain.gcc_nobtf.o",
