@@ -82,11 +82,17 @@ impl Core {
                 return Err(Error::invalid_input(format!("kernel configuration line `{line}` has no value")));
             }
             collect(&self.options.kconfig, &wanted, &mut values)?;
-            if wanted.keys().any(|name| !values.contains_key(name)) {
-                let text = self
-                    .kernel
-                    .fact(Fact::KernelConfig)
-                    .at(|| Frame::Target("kernel configuration".into()))?;
+            if let Some(name) = wanted.keys().filter(|name| !values.contains_key(**name)).min() {
+                let unread = |e| {
+                    Error::kernel(e)
+                        .with_message("the kernel configuration, which would set it, cannot be read")
+                        .with_hint(
+                            "where there is neither /proc/config.gz nor the running kernel's file in /boot, give the value: \
+                             kconfig(\"CONFIG_X=y\")",
+                        )
+                        .at(Frame::Extern((*name).to_owned()))
+                };
+                let text = self.kernel.fact(Fact::KernelConfig).map_err(unread)?;
                 collect(&String::from_utf8_lossy(&text), &wanted, &mut values)?;
             }
         }
