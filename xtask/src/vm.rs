@@ -12,8 +12,12 @@ use crate::{cargo, output, root, run, say, target_dir};
 /// The kernels of the matrix, oldest first.
 pub const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "7.2"];
 
-/// Test binaries that need a kernel, as (package, target).
-const SUITES: &[(&str, &str)] = &[("oxbpf-sys", "*"), ("oxbpf", "*"), ("oxbpf-cli", "*")];
+/// Tests that ask something of a kernel, as packages and the targets that Cargo is to build.
+const SUITES: &[(&str, &[&str])] = &[
+    ("oxbpf-sys", &["--test", "live", "--test", "trace"]),
+    ("oxbpf", &["--lib", "--test", "attach", "--test", "live"]),
+    ("oxbpf-cli", &["--test", "examples"]),
+];
 
 /// `[--kernel K,…] [-- COMMAND]`: runs the suites, or the command, in each kernel. Kernels are unpacked into
 /// `OXBPF_KERNELS` (default `target/kernels`) on first use, which takes root rights.
@@ -114,12 +118,10 @@ fn suites() -> Result<String> {
     script += "'; fail=0; export OXBPF_VM=$(uname -r | cut -d. -f1,2) OXBPF_BIN='";
     script += &target_dir()?.join("debug/oxbpf").display().to_string();
     script += "'\n";
-    for (package, target) in SUITES {
+    for (package, targets) in SUITES {
         let mut cmd = cargo();
         cmd.args(["test", "--no-run", "--message-format", "json", "--quiet", "--package", package]);
-        if *target != "*" {
-            cmd.args(["--test", target]);
-        }
+        cmd.args(*targets);
         for line in output(&mut cmd)?.lines() {
             let message: serde_json::Value = serde_json::from_str(line)?;
             let is_test = message.pointer("/profile/test").and_then(serde_json::Value::as_bool) == Some(true);
