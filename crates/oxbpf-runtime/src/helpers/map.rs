@@ -5,7 +5,7 @@ use oxbpf_vm::{AtomicOp, Call, Cpu, Flow, RegionSpec, Trap};
 
 use super::{Args, read};
 use crate::invoke::{Invocation, errno_value};
-use crate::maps::MapRef;
+use crate::maps::{MapRef, flags};
 use crate::registry::Object;
 
 type Status = Result<Result<u64, Errno>, Trap>;
@@ -18,31 +18,49 @@ fn key(cpu: &Cpu, map: &MapRef, addr: u64) -> Result<Vec<u8>, Trap> {
     read(cpu, addr, map.params.key_size.into())
 }
 
+/// The map that a program changes; the kernel's verifier refuses programs that change one they may only read.
+fn writable(inv: &Invocation<'_, '_>, register: u64) -> Result<MapRef, Trap> {
+    let map = inv.map(register)?;
+    if map.params.map_flags & flags::RDONLY_PROG != 0 {
+        return Err(Trap::refused(format!("map \"{}\" is for programs to read only", map.params.name)));
+    }
+    Ok(map)
+}
+
+/// The map that a program reads, see [`writable`].
+fn readable(inv: &Invocation<'_, '_>, register: u64) -> Result<MapRef, Trap> {
+    let map = inv.map(register)?;
+    if map.params.map_flags & flags::WRONLY_PROG != 0 {
+        return Err(Trap::refused(format!("map \"{}\" is for programs to write only", map.params.name)));
+    }
+    Ok(map)
+}
+
 pub(super) fn lookup(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Result<u64, Trap> {
-    let map = inv.map(a[0])?;
+    let map = readable(inv, a[0])?;
     Ok(map.ops.lookup(&key(cpu, &map, a[1])?, inv.event.cpu).unwrap_or(0))
 }
 
 pub(super) fn lookup_percpu(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Result<u64, Trap> {
-    let map = inv.map(a[0])?;
+    let map = readable(inv, a[0])?;
     let at = u32::try_from(a[2]).ok().filter(|at| *at < inv.state.cpus && map.is_per_cpu());
     let key = key(cpu, &map, a[1])?;
     Ok(at.and_then(|at| map.ops.lookup(&key, at)).unwrap_or(0))
 }
 
 pub(super) fn update(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Status {
-    let map = inv.map(a[0])?;
+    let map = writable(inv, a[0])?;
     let (key, value) = (key(cpu, &map, a[1])?, read(cpu, a[2], map.params.value_size.into())?);
     done(map.ops.update(&key, &value, a[3], inv.event.cpu))
 }
 
 pub(super) fn delete(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Status {
-    let map = inv.map(a[0])?;
+    let map = writable(inv, a[0])?;
     done(map.ops.delete(&key(cpu, &map, a[1])?))
 }
 
 pub(super) fn push(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Status {
-    let map = inv.map(a[0])?;
+    let map = writable(inv, a[0])?;
     done(map.ops.push(&read(cpu, a[1], map.params.value_size.into())?, a[2]))
 }
 
@@ -55,7 +73,7 @@ pub(super) fn peek(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args) -> Stat
 }
 
 fn take(inv: &mut Invocation<'_, '_>, cpu: &mut Cpu, a: Args, remove: bool) -> Status {
-    let map = inv.map(a[0])?;
+    let map = if remove { writable(inv, a[0])? } else { readable(inv, a[0])? };
     let mut value = vec![0; map.params.value_size as usize];
     let result = map.ops.pop(&mut value, remove);
     cpu.memory().write(a[1], &value)?;

@@ -107,8 +107,9 @@ impl MapOps for Array {
             1 if offset < self.params.value_size && self.cpus == 1 => {
                 Ok(self.values.region.addr() + u64::from(offset))
             }
-            1 if self.cpus == 1 => Err(Errno::EINVAL),
-            _ => Err(Errno::EOPNOTSUPP),
+            1 => Err(Errno::EINVAL),
+            _ if self.params.map_type == MapType::PERCPU_ARRAY => Err(Errno::EINVAL),
+            _ => Err(Errno::ENOTSUPP),
         }
     }
 

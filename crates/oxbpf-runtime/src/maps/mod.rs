@@ -205,7 +205,7 @@ pub(crate) trait MapOps: Send + Sync + fmt::Debug {
 
     /// Guest address of byte `offset` of the only value, for `ld_imm64` of globals.
     fn value_addr(&self, _offset: u32) -> Result<u64, Errno> {
-        Err(Errno::EOPNOTSUPP)
+        Err(Errno::EINVAL)
     }
 
     /// Shares the memory with user space.

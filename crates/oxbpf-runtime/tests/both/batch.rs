@@ -8,15 +8,22 @@ use crate::elements::Subject;
 use crate::{Random, Transcript, both, hex};
 
 /// What one batch read: keys and values, sorted where the kernel has no order, and the position.
-struct Read {
-    result: Result<(), Errno>,
-    pairs: Vec<(String, String)>,
-    count: u32,
+pub(crate) struct Read {
+    pub(crate) result: Result<(), Errno>,
+    pub(crate) pairs: Vec<(String, String)>,
+    pub(crate) count: u32,
     position: Vec<u8>,
 }
 
 impl Subject<'_> {
-    fn read_batch(&self, remove: bool, from: Option<&[u8]>, count: u32, elem_flags: u64, flags: u64) -> Read {
+    pub(crate) fn read_batch(
+        &self,
+        remove: bool,
+        from: Option<&[u8]>,
+        count: u32,
+        elem_flags: u64,
+        flags: u64,
+    ) -> Read {
         let (mut keys, mut values) =
             (vec![0; self.key_size * count as usize], vec![0; self.value_size * count as usize]);
         let mut position = vec![0; self.key_size.max(4)];
@@ -46,7 +53,7 @@ impl Subject<'_> {
         Read { result, pairs, count, position }
     }
 
-    fn update_batch(
+    pub(crate) fn update_batch(
         &self,
         keys: &[u8],
         values: &[u8],
@@ -93,7 +100,8 @@ impl Subject<'_> {
     }
 }
 
-const FLAGS: &[(u64, u64)] = &[(0, 0), (1, 0), (2, 0), (4, 0), (8, 0), (0, 1), (1 << 40, 0)];
+/// `elem_flags` and `flags` of batches.
+pub(crate) const FLAGS: &[(u64, u64)] = &[(0, 0), (1, 0), (2, 0), (4, 0), (8, 0), (0, 1), (1 << 40, 0)];
 
 fn subject(kernel: &Kernel, map_type: MapType) -> Subject<'_> {
     let max_entries = if map_type == MapType::RINGBUF { 4096 } else { 2048 };

@@ -67,7 +67,7 @@ fn map_helpers_answer_alike() {
             MapType::STACK,
         ] {
             let mut random = Random(21);
-            for round in 0..8 {
+            for round in 0..4 {
                 let mut bench = Bench::new(kernel);
                 let max_entries = if map_type == MapType::LRU_HASH { 2048 } else { 4 };
                 bench.map("m", MapCreate { max_entries, ..good(map_type) });

@@ -8,9 +8,11 @@ mod batch;
 mod create;
 mod elements;
 mod helpers;
+mod locks;
 mod objects;
 mod packets;
 mod run;
+mod verdicts;
 
 use std::fmt;
 use std::path::Path;

@@ -269,26 +269,7 @@ fn old_packet_loads_read_alike() {
         let bench = Bench::new(kernel);
         for prog_type in [ProgType::SCHED_CLS, ProgType::SOCKET_FILTER] {
             for size in ["u8", "u16", "u32"] {
-                for offset in [
-                    0,
-                    1,
-                    12,
-                    13,
-                    44,
-                    45,
-                    46,
-                    56,
-                    57,
-                    58,
-                    59,
-                    60,
-                    100,
-                    -1,
-                    -4096,
-                    -0x10_0000,
-                    -0x20_0000,
-                    -0x20_0000 + 12,
-                ] {
+                for offset in [0, 13, 45, 57, 60, -1, -4096, -0x10_0000, -0x20_0000, -0x20_0000 + 12] {
                     let absolute =
                         format!("r0 = -1\nsave 0\nr0 = *({size} *)skb[{offset}]\nsave 0\nr0 = 1\nexit");
                     bench.say(
@@ -382,7 +363,7 @@ fn checksums_are_updated_alike() {
     both(|kernel, t| {
         let bench = Bench::new(kernel);
         for helper in ["l3_csum_replace", "l4_csum_replace"] {
-            for offset in [24i64, 50, 25, 58, 59, 60, 0xffff, 0x1_0000, -2] {
+            for offset in [24i64, 50, 25, 59, 0x1_0000] {
                 for (from, to) in [
                     (0i64, 0),
                     (0x0a00_0001, 0x0a00_0063),
