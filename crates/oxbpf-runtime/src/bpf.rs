@@ -4,10 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use oxbpf_btf::{Btf, TypeId};
-use oxbpf_kernel::{
-    BtfLoad, Command, GetFdById, MapCreate, MapDeleteBatch, MapLookupBatch, MapLookupElem, MapUpdateBatch,
-    MapUpdateElem, ObjectKind, ProgQuery, Reply, Target,
-};
+use oxbpf_kernel::{BtfLoad, Command, GetFdById, MapCreate, ObjectKind, ProgQuery, Reply, Target};
 use oxbpf_uapi::{AttachType, Errno, MapType};
 
 use crate::hooks::Hook;

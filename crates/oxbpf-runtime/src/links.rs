@@ -21,8 +21,8 @@ pub(crate) struct Link {
     pub(crate) link_type: LinkType,
     pub(crate) attach_type: AttachType,
     attached: Mutex<Option<Attached>>,
-    /// The perf event that the link holds open.
-    event: Option<Arc<crate::perf::PerfEvent>>,
+    /// The perf event that the link holds open, with what else is attached to it.
+    _event: Option<Arc<crate::perf::PerfEvent>>,
 }
 
 impl Link {
@@ -154,7 +154,7 @@ fn perf_event(state: &State, prog: &Arc<Prog>, event: &Handle, cookie: u64) -> R
         link_type: LinkType::PERF_EVENT,
         attach_type: AttachType::PERF_EVENT,
         attached: Mutex::new(Some(attached)),
-        event: Some(event.clone()),
+        _event: Some(event.clone()),
     };
     Ok(state.registry.handle(Object::Link(Arc::new(link))))
 }
@@ -169,7 +169,7 @@ fn make(
 ) -> Handle {
     let attached = state.hooks.attach(hook, prog.clone(), cookie, Arc::new(AtomicBool::new(true)));
     let id = state.registry.new_id(ObjectKind::Link);
-    let link = Link { id, link_type, attach_type, attached: Mutex::new(Some(attached)), event: None };
+    let link = Link { id, link_type, attach_type, attached: Mutex::new(Some(attached)), _event: None };
     state.registry.handle(Object::Link(Arc::new(link)))
 }
 
@@ -200,11 +200,4 @@ pub(crate) fn update(state: &State, req: &LinkUpdate<'_>) -> Result<(), Errno> {
     let (hook, cookie) = (current.attachment.hook.clone(), current.attachment.cookie);
     *attached = Some(state.hooks.attach(hook, new.clone(), cookie, Arc::new(AtomicBool::new(true))));
     Ok(())
-}
-
-impl Link {
-    /// The perf event of a perf link.
-    pub(crate) fn event(&self) -> Option<&Arc<crate::perf::PerfEvent>> {
-        self.event.as_ref()
-    }
 }

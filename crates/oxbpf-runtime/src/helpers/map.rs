@@ -3,12 +3,10 @@
 use oxbpf_uapi::Errno;
 use oxbpf_vm::{AtomicOp, Call, Cpu, Flow, RegionSpec, Trap};
 
-use super::{Args, read};
+use super::{Args, Status, read};
 use crate::invoke::{Invocation, errno_value};
 use crate::maps::{MapRef, flags};
 use crate::registry::Object;
-
-type Status = Result<Result<u64, Errno>, Trap>;
 
 fn done(result: Result<(), Errno>) -> Status {
     Ok(result.map(|()| 0))

@@ -3,10 +3,8 @@
 use oxbpf_uapi::Errno;
 use oxbpf_vm::{Cpu, Trap};
 
-use super::{Args, length, read};
+use super::{Args, Status, length, read};
 use crate::invoke::Invocation;
-
-type Status = Result<Result<u64, Errno>, Trap>;
 
 /// Which addresses a helper reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

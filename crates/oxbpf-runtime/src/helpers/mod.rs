@@ -23,13 +23,16 @@ pub(crate) const SEQ_FILE: u64 = 0xffff_a000_0000_0000;
 /// A helper's arguments.
 type Args = [u64; 5];
 
+/// A value or an error number, unless the run is stopped.
+type Status = Result<Result<u64, Errno>, Trap>;
+
 /// How a helper is called.
 #[derive(Clone, Copy)]
 enum Helper {
     /// It gives a value.
     Value(fn(&mut Invocation<'_, '_>, &mut Cpu, Args) -> Result<u64, Trap>),
     /// It gives nothing or an error number.
-    Status(fn(&mut Invocation<'_, '_>, &mut Cpu, Args) -> Result<Result<u64, Errno>, Trap>),
+    Status(fn(&mut Invocation<'_, '_>, &mut Cpu, Args) -> Status),
     /// It calls back, or decides how the program goes on.
     Flow(fn(&mut Invocation<'_, '_>, &mut Cpu, &Call<'_>) -> Result<Flow, Trap>),
 }

@@ -3,10 +3,8 @@
 use oxbpf_uapi::{Errno, ProgType};
 use oxbpf_vm::{Cpu, Trap};
 
-use super::{Args, length, read};
+use super::{Args, Status, length, read};
 use crate::invoke::Invocation;
-
-type Status = Result<Result<u64, Errno>, Trap>;
 
 fn done(moved: Option<()>, errno: Errno) -> Status {
     Ok(moved.map(|()| 0).ok_or(errno))

@@ -5,12 +5,10 @@ use oxbpf_vm::{Cpu, Trap};
 
 use super::format::{Format, Place};
 use super::memory::{Space, fetch, fetch_str};
-use super::{Args, SEQ_FILE, length, read};
+use super::{Args, SEQ_FILE, Status, length, read};
 use crate::invoke::{Context, Invocation};
 use crate::maps::MapRef;
 use crate::perf::PerfKind;
-
-type Status = Result<Result<u64, Errno>, Trap>;
 
 /// Longest text that is printed.
 const LINE: usize = 1024;

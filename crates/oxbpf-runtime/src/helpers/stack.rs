@@ -1,12 +1,10 @@
 //! Stacks of the traced process, followed by frame pointers.
 
 use oxbpf_uapi::Errno;
-use oxbpf_vm::{Cpu, Trap};
+use oxbpf_vm::Cpu;
 
-use super::{Args, length};
+use super::{Args, Status, length};
 use crate::invoke::Invocation;
-
-type Status = Result<Result<u64, Errno>, Trap>;
 
 /// `BPF_F_SKIP_FIELD_MASK`, `BPF_F_USER_STACK`, `BPF_F_USER_BUILD_ID`.
 const SKIP: u64 = 0xff;

@@ -3,10 +3,8 @@
 use oxbpf_uapi::Errno;
 use oxbpf_vm::{Cpu, Trap};
 
-use super::{Args, length};
+use super::{Args, Status, length};
 use crate::invoke::Invocation;
-
-type Status = Result<Result<u64, Errno>, Trap>;
 
 pub(super) fn pid_tgid(inv: &mut Invocation<'_, '_>, _: &mut Cpu, _: Args) -> Result<u64, Trap> {
     let task = inv.task();

@@ -202,6 +202,9 @@ fn add(b: &mut BtfBuilder, plan: &mut Plan, text: &str) -> Result<(), BtfError> 
     Ok(())
 }
 
+/// Names, where there is one, and values.
+type EnumRows = Vec<(Option<&'static str>, u32)>;
+
 /// Enumerations that CO-RE programs and feature checks ask for.
 fn add_enums(b: &mut BtfBuilder) -> Result<(), BtfError> {
     b.add_enum("bpf_func_id", 4)?;
@@ -209,8 +212,8 @@ fn add_enums(b: &mut BtfBuilder) -> Result<(), BtfError> {
         let name = format!("BPF_FUNC_{}", helper.short_name().unwrap_or("unspec"));
         b.add_enum_value(&name, helper.0.into())?;
     }
-    let rows = |all: Vec<(Option<&'static str>, u32)>| all.into_iter().filter_map(|(n, v)| Some((n?, v)));
-    let enums: [(&str, Vec<(Option<&'static str>, u32)>); 4] = [
+    let rows = |all: EnumRows| all.into_iter().filter_map(|(n, v)| Some((n?, v)));
+    let enums: [(&str, EnumRows); 4] = [
         ("bpf_map_type", MapType::ALL.iter().map(|t| (t.c_name(), t.0)).collect()),
         ("bpf_prog_type", ProgType::ALL.iter().map(|t| (t.c_name(), t.0)).collect()),
         ("bpf_attach_type", AttachType::ALL.iter().map(|t| (t.c_name(), t.0)).collect()),

@@ -241,7 +241,6 @@ pub(crate) struct Map {
     pub(crate) id: u32,
     pub(crate) params: MapParams,
     pub(crate) ops: Box<dyn MapOps>,
-    pub(crate) inner: Option<MapParams>,
     pub(crate) frozen: AtomicBool,
     pub(crate) user_writes: AtomicU64,
 }
@@ -290,7 +289,7 @@ impl Map {
         // What user space may do belongs to the handle.
         let map_flags = params.map_flags & !(flags::RDONLY | flags::WRONLY);
         let params = MapParams { map_flags, ..params };
-        Ok(Self { id, params, ops, inner, frozen: AtomicBool::new(false), user_writes: AtomicU64::new(0) })
+        Ok(Self { id, params, ops, frozen: AtomicBool::new(false), user_writes: AtomicU64::new(0) })
     }
 
     /// Value that stands for the map in a register: unique, and no address of guest memory.

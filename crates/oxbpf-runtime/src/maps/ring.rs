@@ -114,11 +114,6 @@ impl Ring {
         Ok(())
     }
 
-    /// Whether a record starts at `address`.
-    pub(crate) fn holds(&self, address: u64) -> bool {
-        self.state().reserved.contains_key(&address)
-    }
-
     /// `bpf_ringbuf_query`: available data, size, consumer position, producer position.
     pub(crate) fn query(&self, what: u64) -> u64 {
         match what {
