@@ -97,7 +97,7 @@ impl Fake {
         // What programs of iter/task attach to.
         let proto = types.add_func_proto(TypeId(0)).unwrap();
         types.add_func("bpf_iter_task", FuncLinkage::STATIC, proto).unwrap();
-        self.fact(Fact::VmlinuxBtf, &types.to_bytes().unwrap());
+        self.fact(Fact::VmlinuxBtf, types.to_bytes().unwrap());
         self
     }
 
