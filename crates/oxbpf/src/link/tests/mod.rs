@@ -23,10 +23,8 @@ use oxbpf_uapi::{AttachType, BtfKind, Errno, HelperId, Insn, MapType, ProgType};
 use super::attach::Attach;
 use crate::feature::Features;
 
-/// Says why a test does nothing.
-pub(crate) fn skip(why: &str) {
-    eprintln!("skipped: {why}");
-}
+/// Says why a test does nothing, where a run that captures output shows and counts it.
+pub(crate) use testkit::skip_this as skip;
 
 /// The running kernel, if it lets the caller use BPF.
 pub(crate) fn kernel() -> Option<Kernel> {
