@@ -24,7 +24,10 @@ use super::attach::Attach;
 use crate::feature::Features;
 
 /// Says why a test does nothing, where a run that captures output shows and counts it.
-pub(crate) use testkit::skip_this as skip;
+#[track_caller]
+pub(crate) fn skip(why: &str) {
+    testkit::skip_this(why);
+}
 
 /// The running kernel, if it lets the caller use BPF.
 pub(crate) fn kernel() -> Option<Kernel> {
