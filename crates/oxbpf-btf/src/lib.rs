@@ -16,6 +16,7 @@
 //! | A value's bytes as a tree of Rust values | [`value`] |
 //! | A value's bytes as libbpf prints them | [`dump_data`] |
 //! | Types spelled in C | [`Btf::c_name`] |
+//! | Where a raw record's ids and string offsets are | [`fields`] |
 //!
 //! ```
 //! use oxbpf_btf::{BtfBuilder, IntFlags, Type};
@@ -46,6 +47,7 @@ pub mod dump_data;
 mod edit;
 mod error;
 mod ext;
+pub mod fields;
 mod lookup;
 mod measure;
 mod raw;

@@ -16,6 +16,7 @@ use zerocopy::native_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::BtfError;
+use crate::fields::KINDS;
 
 /// BTF's magic number.
 pub(crate) const MAGIC: u16 = 0xeb9f;
@@ -95,27 +96,27 @@ pub(crate) fn u32_at(data: &[u8], off: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*data.get(off..)?.first_chunk::<4>()?))
 }
 
-// Tail lengths in words, two bits a kind, so that the scan's dependency chain is two shifts instead of a table load.
-// FIXED: words that a kind always has. ELEM: words for each of its `vlen` elements.
-const FIXED: u64 = pack(&[(1, 1), (3, 3), (14, 1), (17, 1)]);
-const ELEM: u64 = pack(&[(4, 3), (5, 3), (6, 2), (13, 2), (15, 3), (19, 3)]);
-/// Kinds whose third word is the id of another type.
-const REFERS: u32 = bits(&[2, 8, 9, 10, 11, 12, 13, 14, 17, 18]);
+// The table of `fields.rs` as bits, so that the scan's dependency chain is two shifts instead of a table load: two bits a
+// kind for the words that it always has and for those of each element, one for whether the third word is an id.
+const FIXED: u64 = pack(false);
+const ELEM: u64 = pack(true);
+const REFERS: u32 = refers_bits();
 
-const fn pack(rows: &[(u32, u64)]) -> u64 {
-    let (mut out, mut i) = (0, 0);
-    while i < rows.len() {
-        out |= rows[i].1 << (2 * rows[i].0);
-        i += 1;
+const fn pack(elem: bool) -> u64 {
+    let (mut out, mut kind) = (0, 0);
+    while kind < KINDS.len() {
+        let words = if elem { KINDS[kind].elem } else { KINDS[kind].fixed };
+        out |= (words as u64) << (2 * kind);
+        kind += 1;
     }
     out
 }
 
-const fn bits(kinds: &[u32]) -> u32 {
-    let (mut out, mut i) = (0, 0);
-    while i < kinds.len() {
-        out |= 1 << kinds[i];
-        i += 1;
+const fn refers_bits() -> u32 {
+    let (mut out, mut kind) = (0, 0);
+    while kind < KINDS.len() {
+        out |= (KINDS[kind].refers() as u32) << kind;
+        kind += 1;
     }
     out
 }
