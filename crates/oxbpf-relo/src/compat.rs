@@ -21,6 +21,8 @@ pub(crate) enum Stop {
     Btf(BtfError),
     /// They are nested too deep.
     TooDeep,
+    /// The path is too long.
+    TooLong,
 }
 
 impl From<BtfError> for Stop {

@@ -19,10 +19,9 @@ impl ReloError {
     /// The error number that libbpf returns (positive).
     pub fn errno(&self) -> Errno {
         match &self.kind {
-            ReloErrorKind::Anonymous | ReloErrorKind::UnknownKind(_) => Errno::EOPNOTSUPP,
-            ReloErrorKind::TooDeep | ReloErrorKind::WideBitField => Errno::E2BIG,
+            ReloErrorKind::TooLong | ReloErrorKind::WideBitField => Errno::E2BIG,
             ReloErrorKind::OffsetTooBig(_) => Errno::ERANGE,
-            ReloErrorKind::Local(e) | ReloErrorKind::Target { source: e, .. } => e.errno(),
+            ReloErrorKind::Target { source, .. } => source.errno(),
             _ => Errno::EINVAL,
         }
     }
@@ -57,7 +56,10 @@ pub enum ReloErrorKind {
     /// A kind of relocation that this version does not know.
     #[error("relocation {0} is not known")]
     UnknownKind(CoreReloKind),
-    /// Members nested over 64 deep, or types too entangled to compare.
+    /// The access takes over 64 steps in the target.
+    #[error("the access takes over 64 steps")]
+    TooLong,
+    /// Types too entangled to compare.
     #[error("the types are nested too deep")]
     TooDeep,
     /// A bit-field that crosses 8 bytes.

@@ -65,6 +65,7 @@ pub fn types_are_compat(
 ) -> Result<bool, ReloErrorKind> {
     compat::types_are_compat(local, local_id, target, target_id).map_err(|stop| match stop {
         compat::Stop::TooDeep => ReloErrorKind::TooDeep,
+        compat::Stop::TooLong => ReloErrorKind::TooLong,
         compat::Stop::Btf(source) => {
             ReloErrorKind::Target { target: "the kernel or the object".to_owned(), source }
         }

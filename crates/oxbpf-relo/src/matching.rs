@@ -63,7 +63,7 @@ fn match_field(local: &Spec<'_>, found: &mut Spec<'_>) -> Result<bool, Stop> {
             at = found.btf.resolve(elem)?;
         }
         if found.raw.len() == MAX_LEN {
-            return Err(Stop::TooDeep);
+            return Err(Stop::TooLong);
         }
         found.raw.push(step.index);
         found.index(at, step.index)?;
@@ -87,7 +87,7 @@ fn match_member(
     for (i, m) in (0u32..).zip(view.members()) {
         *work = work.checked_sub(1).ok_or(Stop::TooDeep)?;
         if found.raw.len() == MAX_LEN {
-            return Err(Stop::TooDeep);
+            return Err(Stop::TooLong);
         }
         if m.name == name {
             // Names are unique in C, so a member of another type ends the search.

@@ -309,6 +309,7 @@ fn in_local(e: NoValue) -> ReloErrorKind {
     match e {
         NoValue::Error(e) => e,
         NoValue::Stop(Stop::TooDeep) => ReloErrorKind::TooDeep,
+        NoValue::Stop(Stop::TooLong) => ReloErrorKind::TooLong,
         NoValue::Stop(Stop::Btf(e)) => ReloErrorKind::Local(e),
     }
 }

@@ -91,7 +91,7 @@ impl<'b> Spec<'b> {
             let n = part.parse::<u32>().ok().filter(|n| *n <= i32::MAX as u32);
             spec.raw.push(n.ok_or_else(|| bad("it is not numbers between colons"))?);
             if spec.raw.len() > MAX_LEN {
-                return Err(ReloErrorKind::TooDeep);
+                return Err(bad("it has over 64 numbers"));
             }
         }
         let root = btf.resolve_ref(relo.type_id).map_err(ReloErrorKind::Local)?;

@@ -185,7 +185,12 @@ pub(crate) fn may_resize(local: &Btf, local_id: TypeId, target: &Btf, target_id:
     };
     match (view(local, local_id), view(target, target_id)) {
         (Some((true, _)), Some((true, _))) => true,
-        (Some((_, Some(a))), Some((_, Some(b)))) => !a.signed && !b.signed,
+        (Some((_, Some(a))), Some((_, Some(b)))) => !is_plainly_signed(a) && !is_plainly_signed(b),
         _ => false,
     }
+}
+
+/// A signed number that is no character: `signed char` counts as unsigned here, as in libbpf.
+fn is_plainly_signed(int: IntEncoding) -> bool {
+    int.signed && !int.char && !int.bool
 }
