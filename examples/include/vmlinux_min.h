@@ -45,6 +45,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_ARRAY_OF_MAPS,
 	BPF_MAP_TYPE_HASH_OF_MAPS,
 	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_USER_RINGBUF = 31,
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

@@ -22,9 +22,11 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 mod perf_ring;
 mod ring;
+mod user_ring;
 
 pub use perf_ring::{PerfRecord, PerfRingConsumer};
 pub use ring::RingConsumer;
+pub use user_ring::{Reservation, UserRingProducer};
 
 /// What a mapping may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

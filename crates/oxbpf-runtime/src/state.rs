@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use oxbpf_kernel::PollSet;
+use oxbpf_kernel::{Interest, PollSet};
 use oxbpf_uapi::Errno;
 use oxbpf_vm::{MemError, Memory};
 
@@ -96,9 +96,11 @@ impl State {
         let mut changes = self.wake.changes.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let mut ready = Vec::new();
-            for (handle, token) in set.entries() {
-                if self.is_readable(object_of(handle)?) {
-                    ready.push(*token);
+            for entry in set.entries() {
+                let object = object_of(&entry.handle)?;
+                // Nothing here takes data from user space piece by piece, so there is always room.
+                if entry.interest == Interest::Write || self.is_readable(object) {
+                    ready.push(entry.token);
                 }
             }
             let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));

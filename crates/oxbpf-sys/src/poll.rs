@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use oxbpf_kernel::{Handle, PollSet};
+use oxbpf_kernel::{Handle, Interest, PollSet};
 use oxbpf_uapi::Errno;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -34,9 +34,13 @@ fn register_new(set: &mut PollSet) -> Result<(), Errno> {
         None => (Handle::from_fd(epoll::create(CreateFlags::CLOEXEC).map_err(errno)?), 0),
     };
     let fresh = set.entries().get(known..).unwrap_or_default();
-    for (handle, token) in fresh {
-        let (to, source) = (descriptor(&reactor)?, descriptor(handle)?);
-        epoll::add(to, source, EventData::new_u64(*token), EventFlags::IN).map_err(errno)?;
+    for entry in fresh {
+        let (to, source) = (descriptor(&reactor)?, descriptor(&entry.handle)?);
+        let events = match entry.interest {
+            Interest::Read => EventFlags::IN,
+            Interest::Write => EventFlags::OUT | EventFlags::ET,
+        };
+        epoll::add(to, source, EventData::new_u64(entry.token), events).map_err(errno)?;
     }
     let known = set.entries().len();
     set.set_reactor(reactor, known);

@@ -96,6 +96,9 @@ OXBPF_HELPER(132, void, bpf_ringbuf_submit, void *data, __u64 flags);
 OXBPF_HELPER(133, void, bpf_ringbuf_discard, void *data, __u64 flags);
 OXBPF_HELPER(164, long, bpf_for_each_map_elem, void *map, void *callback, void *callback_ctx, __u64 flags);
 OXBPF_HELPER(181, long, bpf_loop, __u32 nr_loops, void *callback, void *callback_ctx, __u64 flags);
+struct bpf_dynptr;
+OXBPF_HELPER(201, long, bpf_dynptr_read, void *dst, __u64 len, const struct bpf_dynptr *src, __u64 offset, __u64 flags);
+OXBPF_HELPER(209, long, bpf_user_ringbuf_drain, void *map, void *callback, void *ctx, __u64 flags);
 
 /* Takes a format and up to three values; variadic, so it has a line of its own. */
 static long (*const bpf_trace_printk)(const char *fmt, __u32 fmt_size, ...) __unused =

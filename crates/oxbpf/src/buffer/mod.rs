@@ -3,8 +3,9 @@
 //! * [`RingBuffer`] reads maps of type ring buffer: one ring for all CPUs, in order. Linux 5.8.
 //! * [`PerfBuffer`] reads maps of type perf event array: a ring for each CPU, which can overflow and then
 //!   counts what it lost.
+//! * [`UserRingBuffer`] goes the other way: it writes samples for a program to drain. Linux 6.1.
 //!
-//! Neither has a thread of its own. [`poll`](RingBuffer::poll) sleeps until there is something and hands it
+//! None has a thread of its own. [`poll`](RingBuffer::poll) sleeps until there is something and hands it
 //! to the callbacks; [`ready_fd`](RingBuffer::ready_fd) is a descriptor for a reactor to wait on, after which
 //! [`consume`](RingBuffer::consume) does the same without sleeping. A sample is the kernel's memory, lent to
 //! the callback; it is given back when the callback returns.
@@ -13,6 +14,7 @@ mod perf;
 mod ring;
 #[cfg(all(test, feature = "linux"))]
 mod tests;
+mod user_ring;
 
 use oxbpf_kernel::{GetInfo, InfoBuffers, Kernel, MapFd};
 use oxbpf_uapi::info::MapInfo;
@@ -22,6 +24,7 @@ use zerocopy::IntoBytes;
 use crate::error::{At, Error, Frame, Result};
 pub use perf::{PerfBuffer, PerfBufferBuilder};
 pub use ring::{Ring, RingBuffer, RingBufferBuilder};
+pub use user_ring::{UserRingBuffer, UserSample};
 
 /// Asks what a map is, and refuses one of another type.
 fn map_of_type(kernel: &Kernel, map: &MapFd, wanted: MapType, reader: &str) -> Result<(MapInfo, Frame)> {
