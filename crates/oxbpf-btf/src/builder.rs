@@ -9,9 +9,8 @@ use std::sync::Arc;
 use oxbpf_uapi::BtfKind;
 use oxbpf_uapi::consts::FuncLinkage;
 
-use crate::lookup::hash_name;
+use crate::intern::StrIndex;
 use crate::raw::{self, MAX_VLEN, TYPE_LEN, u32_at};
-use crate::str_set::StrSet;
 use crate::view::VarLinkage;
 use crate::{Btf, BtfError, TypeId};
 
@@ -31,7 +30,7 @@ impl IntFlags {
 }
 
 /// Largest id that may be referred to.
-const MAX_TYPES: u32 = 0x7fff_ffff;
+pub(crate) const MAX_TYPES: u32 = 0x7fff_ffff;
 
 /// BTF in the making: types are appended one by one and get the next id; strings are stored once.
 ///
@@ -39,14 +38,14 @@ const MAX_TYPES: u32 = 0x7fff_ffff;
 /// later; [`BtfBuilder::finish`] checks them all.
 #[derive(Debug, Default)]
 pub struct BtfBuilder {
-    base: Option<Arc<Btf>>,
+    pub(crate) base: Option<Arc<Btf>>,
     pub(crate) types: Vec<u8>,
     /// Offset in `types` of each type.
     pub(crate) offsets: Vec<u32>,
     pub(crate) strs: Vec<u8>,
-    set: StrSet,
-    /// Strings of the base chain, collected when the first string is added.
-    base_sets: Option<Vec<(Arc<Btf>, StrSet)>>,
+    pub(crate) index: StrIndex,
+    /// Whether equal strings are stored once and none is unused, as far as the calls so far show.
+    pub(crate) strs_deduped: bool,
     pub(crate) layout: Vec<u8>,
 }
 
@@ -54,15 +53,13 @@ impl BtfBuilder {
     /// An empty BTF that stands alone.
     #[doc(alias = "btf__new_empty")]
     pub fn new() -> Self {
-        let mut b = BtfBuilder { strs: vec![0], ..Default::default() };
-        b.set.insert(&b.strs, 0, 0);
-        b
+        BtfBuilder { strs: vec![0], strs_deduped: true, ..Default::default() }
     }
 
     /// An empty BTF that adds to `base`.
     #[doc(alias = "btf__new_empty_split")]
     pub fn new_split(base: Arc<Btf>) -> Self {
-        BtfBuilder { base: Some(base), ..Default::default() }
+        BtfBuilder { base: Some(base), strs_deduped: true, ..Default::default() }
     }
 
     /// Goes on from an existing BTF: same ids, same strings, same base.
@@ -72,86 +69,28 @@ impl BtfBuilder {
     pub fn from_btf(btf: &Btf) -> Result<Self, BtfError> {
         let more = btf.raw().get(raw::HEADER_LAYOUT_LEN..btf.header().hdr_len as usize).unwrap_or_default();
         check("header", more.iter().all(|b| *b == 0), "has unknown fields")?;
-        let mut b = BtfBuilder {
+        Ok(BtfBuilder {
             base: btf.base().cloned(),
             types: btf.types_bytes().to_vec(),
             offsets: btf.offsets().to_vec(),
             strs: btf.own_strs().to_vec(),
             layout: btf.own_layout().to_vec(),
+            strs_deduped: btf.own_strs().len() <= usize::from(btf.base().is_none()),
             ..Default::default()
-        };
-        b.set.insert_all(&b.strs);
-        Ok(b)
+        })
     }
 
     pub(crate) fn start_id(&self) -> u32 {
         self.base.as_ref().map_or(1, |b| b.type_count())
     }
 
-    fn start_str(&self) -> u32 {
+    pub(crate) fn start_str(&self) -> u32 {
         self.base.as_ref().map_or(0, |b| b.str_end())
     }
 
     /// One more than the last id.
     pub fn type_count(&self) -> u32 {
         self.start_id().saturating_add(self.offsets.len() as u32)
-    }
-
-    /// Stores a string, unless it or the base has it, and gives its offset. "" is 0.
-    ///
-    /// # Errors
-    /// `BadArgument` if it has a NUL; `TooLong`.
-    #[doc(alias = "btf__add_str")]
-    pub fn add_str(&mut self, s: &str) -> Result<u32, BtfError> {
-        self.add_bytes(s.as_bytes())
-    }
-
-    /// The offset of a string that is already stored here or in the base.
-    #[doc(alias = "btf__find_str")]
-    pub fn find_str(&mut self, s: &str) -> Option<u32> {
-        let hash = hash_name(s.as_bytes());
-        self.find_bytes(s.as_bytes(), hash)
-    }
-
-    fn find_bytes(&mut self, s: &[u8], hash: u64) -> Option<u32> {
-        if s.is_empty() {
-            return Some(0);
-        }
-        let base = &self.base;
-        let sets = self.base_sets.get_or_insert_with(|| {
-            let mut sets = Vec::new();
-            let mut at = base.clone();
-            while let Some(btf) = at {
-                let mut set = StrSet::default();
-                set.insert_all(btf.own_strs());
-                at = btf.base().cloned();
-                sets.push((btf, set));
-            }
-            sets.reverse();
-            sets
-        });
-        let in_base =
-            sets.iter().find_map(|(btf, set)| Some(btf.start_str() + set.find(btf.own_strs(), s, hash)?));
-        in_base.or_else(|| Some(self.start_str() + self.set.find(&self.strs, s, hash)?))
-    }
-
-    fn add_bytes(&mut self, s: &[u8]) -> Result<u32, BtfError> {
-        if s.contains(&0) {
-            return Err(BtfError::BadArgument { what: "string", why: "contains NUL" });
-        }
-        let hash = hash_name(s);
-        if let Some(off) = self.find_bytes(s, hash) {
-            return Ok(off);
-        }
-        let off = self.strs.len();
-        let too_long = BtfError::TooLong { len: off.saturating_add(s.len()) };
-        let end =
-            off.checked_add(s.len() + 1).and_then(|end| u32::try_from(end).ok()).ok_or(too_long.clone())?;
-        self.start_str().checked_add(end).ok_or(too_long)?;
-        self.strs.extend_from_slice(s);
-        self.strs.push(0);
-        self.set.insert(&self.strs, off as u32, hash);
-        Ok(self.start_str() + off as u32)
     }
 
     /// Appends a type given as its words.

@@ -148,6 +148,9 @@ pub enum BtfError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// Split BTF cannot be added to one that has another base, or none.
+    #[error("split BTF can only be added to BTF with the same base")]
+    OtherBase,
     /// BTF.ext contents are broken.
     #[error("BTF.ext {section} at offset {offset}: {why}")]
     BadExt {
@@ -191,7 +194,7 @@ impl BtfError {
     pub fn errno(&self) -> Errno {
         match self {
             BtfError::TooBig { .. } | BtfError::TooLong { .. } | BtfError::ShortValue { .. } => Errno::E2BIG,
-            BtfError::CannotSwap { .. } | BtfError::NoValue { .. } => Errno::EOPNOTSUPP,
+            BtfError::CannotSwap { .. } | BtfError::NoValue { .. } | BtfError::OtherBase => Errno::EOPNOTSUPP,
             _ => Errno::EINVAL,
         }
     }

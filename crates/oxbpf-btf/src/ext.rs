@@ -106,9 +106,21 @@ pub struct BtfExt {
 
 /// One of the three tables.
 #[derive(Debug, Clone, Default)]
-struct SubSection {
+pub(crate) struct SubSection {
     rec_size: u32,
     groups: Vec<Group>,
+}
+
+impl SubSection {
+    /// Bytes of a record.
+    pub(crate) fn rec_size(&self) -> u32 {
+        self.rec_size
+    }
+
+    /// Where the records of each ELF section are, in bytes from the start of the data.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Range<usize>> {
+        self.groups.iter().map(|g| g.records.clone())
+    }
 }
 
 /// The records of one ELF section.
@@ -190,6 +202,21 @@ impl BtfExt {
     /// Bytes of a function record, a line record and a relocation; 0 for a table that is not there.
     pub fn record_sizes(&self) -> [u32; 3] {
         [self.func.rec_size, self.line.rec_size, self.core.rec_size]
+    }
+
+    /// The function, line and relocation tables.
+    pub(crate) fn tables(&self) -> [&SubSection; 3] {
+        [&self.func, &self.line, &self.core]
+    }
+
+    /// Takes bytes that differ from the present ones only in names and ids.
+    pub(crate) fn set_data(&mut self, data: Bytes) {
+        for sub in [&mut self.func, &mut self.line, &mut self.core] {
+            for group in &mut sub.groups {
+                group.name_off = u32_at(&data, group.records.start - 8).unwrap_or_default();
+            }
+        }
+        self.data = data;
     }
 
     fn sections<'b, T>(

@@ -31,7 +31,7 @@ use zerocopy::native_endian::U32;
 use crate::raw::MAX_VLEN;
 
 /// What the words of a kind's records are.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct KindWords {
     /// Words that follow the three header words, whatever the number of elements.
     pub(crate) fixed: u8,

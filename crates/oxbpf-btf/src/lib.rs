@@ -10,6 +10,7 @@
 //! | Parse bytes, iterate, resolve, sizes | [`Btf`], [`TypeRef`], [`Type`] |
 //! | Look up by name and kind | [`Btf::find`], [`Btf::find_all`], [`Btf::find_essential`] |
 //! | Make or edit BTF | [`BtfBuilder`] |
+//! | Put several together, keep each type once | [`BtfBuilder::append_btf`], [`BtfBuilder::dedup`] |
 //! | Function, line and CO-RE records of a program | [`BtfExt`] |
 //! | Rewrite for kernels that lack newer kinds | [`sanitize`] |
 //! | The text that `bpftool btf dump` prints, both ways | [`text`] |
@@ -39,15 +40,19 @@
 //! Nothing here touches a file or a kernel. Input may be hostile: every length, offset and id is checked, reference
 //! chains are followed to a bounded depth, and broken input is a [`BtfError`], never a panic.
 
+mod append;
 mod btf;
 mod builder;
 mod bytes;
 mod c_name;
+mod dedup;
 pub mod dump_data;
 mod edit;
 mod error;
 mod ext;
+mod ext_fields;
 pub mod fields;
+mod intern;
 mod lookup;
 mod measure;
 mod raw;

@@ -26,14 +26,20 @@ pub(crate) struct NameIndex {
 const MUL: [u64; 4] =
     [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0xaef1_7502_108e_f2d9, 0x8cb9_2ba7_2f3d_8dd7];
 
-/// The 16 bytes up to the first zero byte (the rest cleared), and all ones if there is none, else 0.
+/// The highest bit of each zero byte. The lowest mark is the first zero byte; marks above it may be wrong.
 #[inline(always)]
-fn cut(bytes: [u8; 16]) -> (u64, u64, u64) {
+fn zero_marks(bytes: [u8; 16]) -> u128 {
     const ONES: u128 = u128::from_ne_bytes([1; 16]);
     const HIGHS: u128 = u128::from_ne_bytes([0x80; 16]);
     let w = u128::from_le_bytes(bytes);
-    // The lowest marked byte is the first zero byte; marks above it may be wrong and do not matter.
-    let zeros = w.wrapping_sub(ONES) & !w & HIGHS;
+    w.wrapping_sub(ONES) & !w & HIGHS
+}
+
+/// The 16 bytes up to the first zero byte (the rest cleared), and all ones if there is none, else 0.
+#[inline(always)]
+fn cut(bytes: [u8; 16]) -> (u64, u64, u64) {
+    let w = u128::from_le_bytes(bytes);
+    let zeros = zero_marks(bytes);
     let kept = w & (zeros.wrapping_sub(1) & !zeros);
     (kept as u64, (kept >> 64) as u64, if zeros == 0 { u64::MAX } else { 0 })
 }
@@ -84,6 +90,24 @@ fn hash_at(strs: &[u8], off: usize) -> Option<u64> {
         return hash_long(strs, off, hash);
     }
     Some(hash)
+}
+
+/// Hash and length of the NUL-terminated name at `off` in a string section; `None` too near the section's end.
+#[inline(always)]
+pub(crate) fn hash_str_at(strs: &[u8], off: usize) -> Option<(u64, usize)> {
+    let rest = strs.get(off..)?;
+    let block = rest.first_chunk::<32>()?;
+    let (hash, more) = hash_32(block);
+    if more {
+        let len = 32 + rest.get(32..)?.iter().position(|&b| b == 0)?;
+        return Some((hash_long(strs, off, hash)?, len));
+    }
+    let [first, second]: &[[u8; 16]; 2] = zerocopy::transmute_ref!(block);
+    let len = match zero_marks(*first) {
+        0 => 16 + zero_marks(*second).trailing_zeros() / 8,
+        marks => marks.trailing_zeros() / 8,
+    };
+    Some((hash, len as usize))
 }
 
 #[cold]
@@ -332,6 +356,7 @@ mod tests {
             strs.push(0);
             strs.extend([0xa5; 40]);
             assert_eq!(hash_at(&strs, 4), Some(hash_name(name)), "length {len}");
+            assert_eq!(hash_str_at(&strs, 4), Some((hash_name(name), len)));
         }
     }
 

@@ -1,31 +1,71 @@
 //! A set of strings that are stored elsewhere: which of them are there already, and at which offset.
 
-use crate::lookup::hash_name;
+use crate::lookup::{hash_name, hash_str_at};
 
 /// A set of strings that are stored elsewhere: a hash table of their offsets.
 #[derive(Debug, Default)]
 pub(crate) struct StrSet {
-    /// Offset plus one, 0 if free; a power of two of them.
-    slots: Vec<u32>,
+    /// A power of two of them. Each keeps half of its string's hash, so that growing does not read the strings again
+    /// and a look-up seldom reads a wrong one.
+    slots: Vec<Slot>,
     len: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    /// Offset plus one, 0 if free.
+    off: u32,
+    hash: u32,
+}
+
+/// The half of a string's hash that the set keeps.
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 impl StrSet {
     pub(crate) fn find(&self, strs: &[u8], s: &[u8], hash: u64) -> Option<u32> {
-        self.probe(hash).find_map(|slot| match self.slots.get(slot).copied() {
-            None | Some(0) => Some(None),
-            Some(off) => string_is(strs, off - 1, s).then_some(Some(off - 1)),
-        })?
+        self.search(strs, s, tag(hash)).ok()
     }
 
-    /// Adds the string at `off`, which is not in the set yet.
-    pub(crate) fn insert(&mut self, strs: &[u8], off: u32, hash: u64) {
-        if self.len * 4 >= self.slots.len() * 3 {
-            self.grow(strs);
+    /// The offset of `s`, or else the free slot where it belongs, if there is one.
+    fn search(&self, strs: &[u8], s: &[u8], tag: u32) -> Result<u32, usize> {
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut at = tag as usize & mask;
+        while let Some(slot) = self.slots.get(at) {
+            if slot.off == 0 {
+                return Err(at);
+            }
+            if slot.hash == tag && string_is(strs, slot.off - 1, s) {
+                return Ok(slot.off - 1);
+            }
+            at = (at + 1) & mask;
         }
-        let free = self.probe(hash).find(|&slot| self.slots.get(slot) == Some(&0));
-        if let Some(slot) = free.and_then(|slot| self.slots.get_mut(slot)) {
-            *slot = off + 1;
+        Err(at)
+    }
+
+    /// The offset of `s`, or that at which `store` puts it if it is new.
+    pub(crate) fn find_or_insert<E>(
+        &mut self,
+        strs: &mut Vec<u8>,
+        s: &[u8],
+        hash: u64,
+        store: impl FnOnce(&mut Vec<u8>) -> Result<u32, E>,
+    ) -> Result<u32, E> {
+        self.make_room();
+        match self.search(strs, s, tag(hash)) {
+            Ok(off) => Ok(off),
+            Err(free) => {
+                let off = store(strs)?;
+                self.fill(free, off, tag(hash));
+                Ok(off)
+            }
+        }
+    }
+
+    fn fill(&mut self, free: usize, off: u32, hash: u32) {
+        if let Some(slot) = self.slots.get_mut(free) {
+            *slot = Slot { off: off + 1, hash };
             self.len += 1;
         }
     }
@@ -33,34 +73,41 @@ impl StrSet {
     /// Adds every string of a section; of equal ones, the first.
     pub(crate) fn insert_all(&mut self, strs: &[u8]) {
         let mut at = 0;
-        for s in strs.split_inclusive(|&b| b == 0) {
-            let name = s.strip_suffix(&[0]).unwrap_or(s);
-            let hash = hash_name(name);
-            if self.find(strs, name, hash).is_none() {
-                self.insert(strs, at, hash);
+        while at < strs.len() {
+            let (hash, len) = hash_str_at(strs, at).unwrap_or_else(|| {
+                let rest = strs.get(at..).unwrap_or_default();
+                let s = rest.split(|&b| b == 0).next().unwrap_or_default();
+                (hash_name(s), s.len())
+            });
+            let s = strs.get(at..at + len).unwrap_or_default();
+            self.make_room();
+            if let Err(free) = self.search(strs, s, tag(hash)) {
+                self.fill(free, at as u32, tag(hash));
             }
-            at += s.len() as u32;
+            at += len + 1;
         }
     }
 
-    fn grow(&mut self, strs: &[u8]) {
-        let bigger = StrSet { slots: vec![0; (self.slots.len() * 2).max(64)], len: 0 };
-        let old = core::mem::replace(self, bigger);
-        for off in old.slots.into_iter().filter(|&off| off != 0) {
-            let name =
-                strs.get(off as usize - 1..).and_then(|s| s.split(|&b| b == 0).next()).unwrap_or_default();
-            self.insert(strs, off - 1, hash_name(name));
+    fn make_room(&mut self) {
+        if self.len * 4 < self.slots.len() * 3 {
+            return;
         }
-    }
-
-    fn probe(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
-        let mask = self.slots.len().wrapping_sub(1);
-        let start = (hash >> 32) as usize;
-        (0..self.slots.len()).map(move |i| start.wrapping_add(i) & mask)
+        let size = (self.slots.len() * 2).max(64);
+        let old = core::mem::replace(&mut self.slots, vec![Slot::default(); size]);
+        for slot in old.into_iter().filter(|slot| slot.off != 0) {
+            let mut at = slot.hash as usize & (size - 1);
+            while let Some(to) = self.slots.get_mut(at) {
+                if to.off == 0 {
+                    *to = slot;
+                    break;
+                }
+                at = (at + 1) & (size - 1);
+            }
+        }
     }
 }
 
 fn string_is(strs: &[u8], off: u32, s: &[u8]) -> bool {
     let rest = strs.get(off as usize..).unwrap_or_default();
-    rest.starts_with(s) && rest.get(s.len()) == Some(&0)
+    rest.get(s.len()) == Some(&0) && rest.starts_with(s)
 }
