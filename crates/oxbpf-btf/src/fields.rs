@@ -93,6 +93,11 @@ pub fn is_known(kind: BtfKind) -> bool {
     crate::raw::is_known(kind.0)
 }
 
+/// The kind of a record, which begins with its three header words.
+pub fn kind(record: &[u8]) -> BtfKind {
+    BtfKind((crate::raw::u32_at(record, 4).unwrap_or_default() >> 24) & 0x7f)
+}
+
 /// Word numbers within a type record, ascending.
 #[derive(Debug, Clone)]
 pub struct Words {

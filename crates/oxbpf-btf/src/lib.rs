@@ -55,6 +55,7 @@ pub mod fields;
 mod intern;
 mod lookup;
 mod measure;
+mod permute;
 mod raw;
 pub mod sanitize;
 mod str_set;
