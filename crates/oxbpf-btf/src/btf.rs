@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use crate::lookup::NameIndex;
 use crate::raw::{self, Header, LayoutTable};
 use crate::view::TypeRef;
-use crate::{BtfError, Bytes};
+use crate::{BtfError, ByteOrder, Bytes};
 
 /// The number of a type: 0 is void, the first type is 1. A split BTF goes on where its base ends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -56,7 +56,7 @@ pub struct Btf {
     start_id: u32,
     start_str: u32,
     base: Option<Arc<Btf>>,
-    foreign: bool,
+    pub(crate) order: ByteOrder,
     pub(crate) index: OnceLock<NameIndex>,
     pub(crate) flavours: OnceLock<Vec<TypeId>>,
     pub(crate) pointer_size: OnceLock<Option<u32>>,
@@ -125,7 +125,7 @@ impl Btf {
             start_id,
             start_str,
             base,
-            foreign,
+            order: ByteOrder::of_input(foreign),
             index: OnceLock::new(),
             flavours: OnceLock::new(),
             pointer_size: OnceLock::new(),
@@ -150,7 +150,6 @@ impl Btf {
     }
 
     /// The own bytes, header included, in native byte order.
-    #[doc(alias = "btf__raw_data")]
     pub fn raw(&self) -> &[u8] {
         &self.data
     }
@@ -160,9 +159,9 @@ impl Btf {
         &self.header
     }
 
-    /// Whether the input was of the other byte order than this machine's.
+    /// Whether [`Btf::byte_order`] is not this machine's; for BTF that was just read: whether the input was foreign.
     pub fn is_foreign_endian(&self) -> bool {
-        self.foreign
+        self.order != ByteOrder::NATIVE
     }
 
     /// The type with this id, own or of the base.

@@ -47,6 +47,8 @@ pub struct BtfBuilder {
     /// Whether equal strings are stored once and none is unused, as far as the calls so far show.
     pub(crate) strs_deduped: bool,
     pub(crate) layout: Vec<u8>,
+    /// Bytes of the header, if it is longer than what it must hold.
+    pub(crate) hdr_len: u32,
 }
 
 impl BtfBuilder {
@@ -76,6 +78,7 @@ impl BtfBuilder {
             strs: btf.own_strs().to_vec(),
             layout: btf.own_layout().to_vec(),
             strs_deduped: btf.own_strs().len() <= usize::from(btf.base().is_none()),
+            hdr_len: btf.header().hdr_len,
             ..Default::default()
         })
     }
@@ -498,17 +501,21 @@ impl BtfBuilder {
     /// `TooLong`.
     pub fn to_bytes(&self) -> Result<Vec<u8>, BtfError> {
         let total = self.types.len() + self.layout.len() + self.strs.len();
-        let hdr_len = if self.layout.is_empty() { raw::HEADER_LEN } else { raw::HEADER_LAYOUT_LEN };
+        let short = if self.layout.is_empty() { raw::HEADER_LEN } else { raw::HEADER_LAYOUT_LEN };
+        let hdr_len = short.max(self.hdr_len as usize);
         u32::try_from(total + hdr_len).map_err(|_| BtfError::TooLong { len: total + hdr_len })?;
         let (types, layout, strs) =
             (self.types.len() as u32, self.layout.len() as u32, self.strs.len() as u32);
         let mut out = Vec::with_capacity(total + hdr_len);
         out.extend_from_slice(&raw::MAGIC.to_ne_bytes());
         out.extend_from_slice(&[1, 0]);
-        let words = [hdr_len as u32, 0, types, types + layout, strs, types, layout];
-        for word in words.iter().take((hdr_len - 4) / 4) {
+        let layout_off = if layout == 0 { 0 } else { types };
+        let words = [hdr_len as u32, 0, types, types + layout, strs, layout_off, layout];
+        for word in words.iter().take(hdr_len / 4 - 1) {
             out.extend_from_slice(&word.to_ne_bytes());
         }
+        // What is behind the fields of this version is zero.
+        out.resize(hdr_len, 0);
         out.extend_from_slice(&self.types);
         out.extend_from_slice(&self.layout);
         out.extend_from_slice(&self.strs);

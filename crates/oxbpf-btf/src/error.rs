@@ -72,6 +72,39 @@ pub enum BtfError {
         /// Bytes left.
         have: u64,
     },
+    /// The BTF stands alone where one is needed that adds to a base.
+    #[error("the BTF is not split: it has no base")]
+    NotSplit,
+    /// The base to relocate to has no type for one of the distilled base.
+    #[error("no type of the base matches '{name}' ({kind} [{id}] of the distilled base, {size} bytes)")]
+    NoMatch {
+        /// The type in the distilled base.
+        id: u32,
+        /// Its kind.
+        kind: BtfKind,
+        /// Its name.
+        name: String,
+        /// Its size in bytes.
+        size: u32,
+    },
+    /// The base to relocate to has several types for one of the distilled base, and nothing tells them apart.
+    #[error("'{name}' ([{id}] of the distilled base) matches both [{first}] and [{second}] of the base")]
+    Ambiguous {
+        /// The type in the distilled base.
+        id: u32,
+        /// Its name.
+        name: String,
+        /// The first match in the base.
+        first: u32,
+        /// The second match in the base.
+        second: u32,
+    },
+    /// A string of the distilled base is no name of a type that was found in the new base.
+    #[error("string at offset {offset} of the distilled base is no name of a relocated type")]
+    NoString {
+        /// The string's offset.
+        offset: u32,
+    },
     /// No type has this id.
     #[error("no type [{id}]: ids are below {count}")]
     NoSuchType {
@@ -195,6 +228,7 @@ impl BtfError {
         match self {
             BtfError::TooBig { .. } | BtfError::TooLong { .. } | BtfError::ShortValue { .. } => Errno::E2BIG,
             BtfError::CannotSwap { .. } | BtfError::NoValue { .. } | BtfError::OtherBase => Errno::EOPNOTSUPP,
+            BtfError::NoString { .. } => Errno::ENOENT,
             _ => Errno::EINVAL,
         }
     }

@@ -10,7 +10,7 @@ use core::ops::Range;
 use oxbpf_uapi::consts::CoreReloKind;
 
 use crate::raw::{self, u32_at};
-use crate::{Btf, BtfError, Bytes, TypeId};
+use crate::{Btf, BtfError, ByteOrder, Bytes, TypeId};
 
 /// Bytes of the header without and with CO-RE relocations.
 const HEADER_LEN: u32 = 24;
@@ -101,7 +101,7 @@ pub struct BtfExt {
     func: SubSection,
     line: SubSection,
     core: SubSection,
-    foreign: bool,
+    pub(crate) order: ByteOrder,
 }
 
 /// One of the three tables.
@@ -148,22 +148,30 @@ impl BtfExt {
         }
         if foreign {
             let mut copy = data.to_vec();
-            swap_in_place(&mut copy, &tables);
+            swap_in_place(&mut copy, &tables, true);
             data = Bytes::from(copy);
         }
         let [func, line, core] = subs;
-        Ok(BtfExt { data, func, line, core, foreign })
+        Ok(BtfExt { data, func, line, core, order: ByteOrder::of_input(foreign) })
     }
 
     /// The bytes, in native byte order.
-    #[doc(alias = "btf_ext__raw_data")]
     pub fn raw(&self) -> &[u8] {
         &self.data
     }
 
-    /// Whether the input was of the other byte order than this machine's.
+    /// The bytes in foreign byte order.
+    pub(crate) fn swapped(&self) -> Vec<u8> {
+        let mut copy = self.data.to_vec();
+        if let Ok(tables) = tables(&self.data, false) {
+            swap_in_place(&mut copy, &tables, false);
+        }
+        copy
+    }
+
+    /// Whether [`BtfExt::byte_order`] is not this machine's; for records just read: whether the input was foreign.
     pub fn is_foreign_endian(&self) -> bool {
-        self.foreign
+        self.order != ByteOrder::NATIVE
     }
 
     /// Function records by ELF section; `btf` has the names.
@@ -314,12 +322,12 @@ fn groups(data: &[u8], table: &Table, range: Range<usize>, foreign: bool) -> Res
     Ok(sub)
 }
 
-/// Changes foreign-endian bytes to native order; everything but the first four bytes is 32-bit words.
-fn swap_in_place(data: &mut [u8], tables: &[Range<usize>; 3]) {
+/// Changes the byte order; everything but the first four bytes is 32-bit words.
+fn swap_in_place(data: &mut [u8], tables: &[Range<usize>; 3], is_foreign: bool) {
     if let Some(magic) = data.get_mut(..2) {
         magic.reverse();
     }
-    let hdr_len = u32_at(data, 4).map_or(0, u32::swap_bytes).min(HEADER_CORE_LEN) as usize;
+    let hdr_len = read(data, 4, is_foreign).unwrap_or_default().min(HEADER_CORE_LEN) as usize;
     let header = core::iter::once(4..hdr_len / 4 * 4);
     for range in header.chain(tables.iter().cloned()) {
         for w in data.get_mut(range).unwrap_or_default().chunks_exact_mut(4) {

@@ -197,6 +197,17 @@ pub fn update_str_offs<E>(record: &mut [u8], change: impl FnMut(u32) -> Result<u
     update(record, str_words, change)
 }
 
+/// Applies [`update_type_ids`] to each record of a type section.
+pub(crate) fn update_all_type_ids<E>(
+    types: &mut [u8],
+    offsets: &[u32],
+    mut change: impl FnMut(u32) -> Result<u32, E>,
+) -> Result<(), E> {
+    offsets
+        .iter()
+        .try_for_each(|&off| update_type_ids(types.get_mut(off as usize..).unwrap_or_default(), &mut change))
+}
+
 fn update<E>(
     record: &mut [u8],
     places: fn(u32) -> Words,

@@ -11,6 +11,8 @@
 //! | Look up by name and kind | [`Btf::find`], [`Btf::find_all`], [`Btf::find_essential`] |
 //! | Make or edit BTF | [`BtfBuilder`] |
 //! | Put several together, keep each type once | [`BtfBuilder::append_btf`], [`BtfBuilder::dedup`] |
+//! | A split BTF for any build of its base | [`Btf::distill_base`], [`Btf::relocate`], [`Btf::parse_on`] |
+//! | Either byte order, out as well as in | [`Btf::to_bytes`], [`ByteOrder`] |
 //! | Function, line and CO-RE records of a program | [`BtfExt`] |
 //! | Rewrite for kernels that lack newer kinds | [`sanitize`] |
 //! | The text that `bpftool btf dump` prints, both ways | [`text`] |
@@ -46,6 +48,7 @@ mod builder;
 mod bytes;
 mod c_name;
 mod dedup;
+mod distill;
 pub mod dump_data;
 mod edit;
 mod error;
@@ -55,8 +58,10 @@ pub mod fields;
 mod intern;
 mod lookup;
 mod measure;
+mod order;
 mod permute;
 mod raw;
+mod relocate;
 pub mod sanitize;
 mod str_set;
 pub mod text;
@@ -70,6 +75,7 @@ pub use bytes::Bytes;
 pub use error::BtfError;
 pub use ext::{BtfExt, CoreRelo, FuncInfo, InfoSec, LineInfo};
 pub use lookup::essential_name;
+pub use order::ByteOrder;
 pub use oxbpf_uapi::consts::{CoreReloKind, FuncLinkage};
 pub use raw::Header;
 pub use view::{

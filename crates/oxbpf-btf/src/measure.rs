@@ -154,12 +154,6 @@ impl Btf {
         Ok(if t.size() % max == 0 { max } else { 1 })
     }
 
-    /// The size of a pointer in bytes, told by the size of `long`; this machine's if no type is called that.
-    #[doc(alias = "btf__pointer_size")]
-    pub fn pointer_size(&self) -> u32 {
-        self.guess_pointer_size().unwrap_or(size_of::<usize>() as u32)
-    }
-
     /// The size of a pointer in bytes, `None` if there is no `long` to tell it.
     pub fn guess_pointer_size(&self) -> Option<u32> {
         *self.pointer_size.get_or_init(|| {

@@ -138,6 +138,15 @@ impl<'b> TypeRef<'b> {
         }
     }
 
+    /// The ids that it refers to, in the order of the record; none for an unknown kind.
+    pub fn type_ids(&self) -> impl Iterator<Item = u32> + use<'b> {
+        let (third, tail) = (self.size_or_type, crate::fields::words(self.tail));
+        crate::fields::id_words(self.info).map_while(move |i| match i {
+            2 => Some(third),
+            i => Some(tail.get(i.checked_sub(3)?)?.get()),
+        })
+    }
+
     /// The elements as records of type `T`; fewer than `vlen` never happens for a known kind.
     pub(crate) fn elems<T: FromBytes + Immutable + KnownLayout + Unaligned>(&self) -> &'b [T] {
         <[T]>::ref_from_prefix_with_elems(self.tail, self.vlen() as usize).map_or(&[], |(elems, _)| elems)
