@@ -3,6 +3,7 @@
 //! `cargo xtask bench [--json] [FILTER]`, as root on Linux with BTF.
 
 mod btf_open;
+mod core;
 mod min_process;
 mod ring_drain;
 mod size;
@@ -40,6 +41,7 @@ type Bench = (&'static str, fn() -> Result<Vec<Row>>);
 const BENCHES: &[Bench] = &[
     ("min_process", min_process::rows),
     ("btf_open", btf_open::rows),
+    ("core", core::rows),
     ("ring_drain", ring_drain::rows),
     ("binary_size", size::rows),
 ];

@@ -17,11 +17,13 @@
 //! Each refusal is one line on standard error, shown even where the test runner captures output, and a line of the
 //! file that `OXBPF_SKIP_LOG` names, so that a run can count what it did not test.
 
+mod bpf_object;
 mod dirs;
 mod fixture;
 mod needs;
 mod skips;
 
+pub use bpf_object::BpfObject;
 pub use dirs::{PinDir, TempDir, bpffs, tracefs};
 pub use fixture::{example, root, testdata};
 pub use needs::{
