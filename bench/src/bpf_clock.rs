@@ -45,11 +45,8 @@ pub fn print(work: impl FnOnce()) {
     let start = clock(libc::CLOCK_PROCESS_CPUTIME_ID);
     work();
     let total = clock(libc::CLOCK_PROCESS_CPUTIME_ID) - start;
-    // SAFETY: all zeros is a valid rusage, and a live variable is filled.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
-        usage
-    };
-    println!("{} {}", total.saturating_sub(INSIDE.load(Relaxed)), usage.ru_maxrss);
+    // Not getrusage(2), whose peak is the parent's if that was larger.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")?.split_whitespace().next());
+    println!("{} {}", total.saturating_sub(INSIDE.load(Relaxed)), peak.unwrap_or_default());
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::ops::Range;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 use crate::lookup::NameIndex;
@@ -59,6 +60,8 @@ pub struct Btf {
     pub(crate) order: ByteOrder,
     pub(crate) index: OnceLock<NameIndex>,
     pub(crate) flavours: OnceLock<Vec<TypeId>>,
+    /// Look-ups that were made without the index.
+    pub(crate) passes: AtomicU32,
     pub(crate) pointer_size: OnceLock<Option<u32>>,
 }
 
@@ -128,6 +131,7 @@ impl Btf {
             order: ByteOrder::of_input(foreign),
             index: OnceLock::new(),
             flavours: OnceLock::new(),
+            passes: AtomicU32::new(0),
             pointer_size: OnceLock::new(),
         })
     }

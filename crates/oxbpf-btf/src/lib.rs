@@ -57,6 +57,7 @@ mod ext_fields;
 pub mod fields;
 mod intern;
 mod lookup;
+mod lookup_many;
 mod measure;
 mod order;
 mod permute;

@@ -1,4 +1,4 @@
-//! Look-up by name: a hash index over the own types of a BTF, built at the first look-up.
+//! Look-up by name: a hash index over the own types of a BTF, built when some look-ups have been made.
 //!
 //! The index is two tables of 32-bit numbers, about 6 bytes a type: the first type of each hash bucket, and for each
 //! type the next one of its bucket. It stores neither names nor hashes; a look-up compares names where they are.
@@ -7,6 +7,8 @@
 //!
 //! A second, usually empty list holds the types whose names carry a flavour suffix (`task_struct___old`), which CO-RE
 //! look-ups ignore.
+
+use core::sync::atomic::Ordering;
 
 use oxbpf_uapi::BtfKind;
 
@@ -123,6 +125,14 @@ fn hash_long(strs: &[u8], off: usize, mut hash: u64) -> Option<u64> {
     }
 }
 
+/// Look-ups of one name that are made before the index is worth building.
+const PASSES: u32 = 2;
+
+fn words(head: &[u8; 8]) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = *head;
+    [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]
+}
+
 /// How many types are gone through at a time while the index is built.
 const BLOCK: usize = 256;
 
@@ -174,8 +184,8 @@ impl NameIndex {
 impl Btf {
     /// The lowest id of a type with this name and kind, the base's types first.
     ///
-    /// The first look-up by name builds the index: under a millisecond for a kernel. `None` if there is no such type,
-    /// and for the empty name.
+    /// The third look-up by name builds the index: about a millisecond for a kernel. The ones before go through all
+    /// types, in a quarter of that. `None` if there is no such type, and for the empty name.
     #[doc(alias = "btf__find_by_name_kind")]
     pub fn find(&self, name: &str, kind: BtfKind) -> Option<TypeId> {
         self.find_hashed(name.as_bytes(), hash_name(name.as_bytes()), kind)
@@ -183,13 +193,13 @@ impl Btf {
 
     fn find_hashed(&self, name: &[u8], hash: u64, kind: BtfKind) -> Option<TypeId> {
         let in_base = self.base().and_then(|base| base.find_hashed(name, hash, kind));
-        in_base.or_else(|| self.own_named(name, hash, Some(kind)).next())
+        in_base.or_else(|| self.own_first(name, hash, kind))
     }
 
     /// As [`Btf::find`], among the own types only.
     #[doc(alias = "btf__find_by_name_kind_own")]
     pub fn find_own(&self, name: &str, kind: BtfKind) -> Option<TypeId> {
-        self.own_named(name.as_bytes(), hash_name(name.as_bytes()), Some(kind)).next()
+        self.own_first(name.as_bytes(), hash_name(name.as_bytes()), kind)
     }
 
     /// All types with this name, of any kind, in ascending order of their ids.
@@ -210,26 +220,32 @@ impl Btf {
     /// ascending order of their ids: the candidates for a CO-RE relocation.
     pub fn find_essential(&self, essential: &str) -> impl Iterator<Item = TypeId> + use<> {
         let mut found = Vec::new();
-        if essential_name(essential).len() == essential.len() {
-            self.collect_named(essential.as_bytes(), hash_name(essential.as_bytes()), &mut found);
-        }
-        let exact = found.len();
-        self.collect_flavours(essential, &mut found);
-        if found.len() > exact {
-            found.sort_unstable();
-        }
+        self.collect_essential(essential, &mut found);
         found.into_iter()
     }
 
-    fn collect_flavours(&self, essential: &str, to: &mut Vec<TypeId>) {
+    fn collect_essential(&self, essential: &str, to: &mut Vec<TypeId>) {
         if let Some(base) = self.base() {
-            base.collect_flavours(essential, to);
+            base.collect_essential(essential, to);
         }
+        self.collect_own_essential(essential, to);
+    }
+
+    /// As [`Btf::find_essential`], among the own types only, and from the index.
+    pub(crate) fn collect_own_essential(&self, essential: &str, to: &mut Vec<TypeId>) {
+        let before = to.len();
+        if essential_name(essential).len() == essential.len() {
+            to.extend(self.own_named(essential.as_bytes(), hash_name(essential.as_bytes()), None));
+        }
+        let exact = to.len();
         let own = self.flavours.get_or_init(|| self.own_flavours());
         to.extend(own.iter().copied().filter(|id| {
             let name = self.get(*id).map_or("", |t| t.name());
             essential_name(name) == essential
         }));
+        if to.len() > exact {
+            to.get_mut(before..).unwrap_or_default().sort_unstable();
+        }
     }
 
     /// Own types whose name has a flavour suffix.
@@ -264,6 +280,35 @@ impl Btf {
         !underscore_runs(self.own_strs()).is_empty() || self.base().is_some_and(|b| b.has_flavoured_strings())
     }
 
+    /// The first own type with this name and kind. A process that asks once or twice does without the index.
+    fn own_first(&self, name: &[u8], hash: u64, kind: BtfKind) -> Option<TypeId> {
+        if self.is_indexed() {
+            return self.own_named(name, hash, Some(kind)).next();
+        }
+        if name.is_empty() {
+            return None;
+        }
+        let (types, strs, start_str) = (self.types_bytes(), self.own_strs(), self.start_str());
+        let mut ids = (self.start_id().0..).zip(self.offsets());
+        let found = ids.find(|&(_, &off)| {
+            let Some([name_off, info, ..]) =
+                types.get(off as usize..).and_then(|t| t.first_chunk::<8>()).map(words)
+            else {
+                return false;
+            };
+            let lead = name_off.checked_sub(start_str).and_then(|own| strs.get(own as usize));
+            // Kinds and first letters are mixed too much to be predicted, so both are compared before anything branches.
+            let may_be = ((info >> 24) & 0x7f == kind.0) & (lead.is_none() | (lead == name.first()));
+            may_be && self.has_name(name_off, name)
+        });
+        found.map(|(id, _)| TypeId(id))
+    }
+
+    /// Whether the next look-up should use the index, which is so when it is there or passes over the types were enough.
+    pub(crate) fn is_indexed(&self) -> bool {
+        self.index.get().is_some() || self.passes.fetch_add(1, Ordering::Relaxed) >= PASSES
+    }
+
     /// Own types with this name, ascending.
     fn own_named<'b>(
         &'b self,
@@ -288,7 +333,11 @@ impl Btf {
         })
     }
 
-    /// Whether the string at `off` is `name`.
+    /// Whether the string at `off` is `name`; cheaper than reading it.
+    pub fn str_is(&self, off: u32, name: &str) -> bool {
+        self.has_name(off, name.as_bytes())
+    }
+
     fn has_name(&self, off: u32, name: &[u8]) -> bool {
         if let Some(own) = off.checked_sub(self.start_str()) {
             let rest = self.own_strs().get(own as usize..).unwrap_or_default();

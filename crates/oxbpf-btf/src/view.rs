@@ -322,6 +322,22 @@ impl<'b> Composite<'b> {
         ty.elems::<RawMember>().iter().map(move |m| member(ty, m))
     }
 
+    /// The members that have this name or none, with their numbers. Other names are compared but not read.
+    pub fn named_or_anonymous<'n>(
+        &self,
+        name: &'n str,
+    ) -> impl Iterator<Item = (u32, Member<'b>)> + use<'b, 'n> {
+        let ty = self.ty;
+        let is_wanted = move |m: &RawMember| {
+            let off = m.name_off.get();
+            off == 0 || ty.btf.str_is(off, name) || ty.btf.str_is(off, "")
+        };
+        (0u32..)
+            .zip(ty.elems::<RawMember>())
+            .filter(move |(_, m)| is_wanted(m))
+            .map(move |(i, m)| (i, member(ty, m)))
+    }
+
     /// Member number `i`, from 0.
     pub fn member(&self, i: usize) -> Option<Member<'b>> {
         self.ty.elems::<RawMember>().get(i).map(|m| member(self.ty, m))

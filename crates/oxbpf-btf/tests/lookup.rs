@@ -92,3 +92,30 @@ fn every_type_of_a_large_btf_is_found_by_its_name() {
         assert_eq!(btf.find(t.name(), BtfKind::STRUCT), Some(t.id()), "{}", t.name());
     }
 }
+
+#[test]
+fn many_names_are_found_in_one_pass_as_one_by_one() {
+    let mut b = BtfBuilder::new_split(Arc::new(sample()));
+    for name in ["foo", "fo", "f___x", "seven77___y", "eight888___y", "eight888", "eight8889", "ab"] {
+        b.add_struct(name, 4).unwrap();
+    }
+    for btf in [Arc::new(sample()), Arc::new(b.finish().unwrap())] {
+        let names = [
+            "foo",
+            "int",
+            "f",
+            "seven77",
+            "eight888",
+            "none",
+            "",
+            "exactly_thirty_two_bytes_long__x",
+            "ab",
+            "foo",
+        ];
+        let many = btf.find_essential_own(&names);
+        for (name, found) in names.iter().zip(many) {
+            let one: Vec<TypeId> = btf.find_essential(name).filter(|id| *id >= btf.start_id()).collect();
+            assert_eq!(found, one, "{name}");
+        }
+    }
+}

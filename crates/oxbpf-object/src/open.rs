@@ -4,6 +4,7 @@
 //! their dependencies force: sections by name; code by symbols; externs; BTF completed from the ELF symbols; maps;
 //! relocations.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use oxbpf_btf::{Btf, BtfExt, Bytes, FuncLinkage, Type, TypeId};
@@ -222,16 +223,19 @@ fn core_relocs(
     let Some(ext) = ext else { return Ok(()) };
     let sections =
         ext.core_relos(btf).map_err(|e| ObjectError::btf(file, Place::Section(".BTF.ext".to_owned()), e))?;
-    let mut seen: Vec<(&str, u32)> = Vec::new();
+    let mut seen: HashMap<&str, u32> = HashMap::new();
+    // Of sections with the same name, the first.
+    let by_name: HashMap<&str, _> = elf.sections().iter().rev().map(|s| (s.name, s)).collect();
     for info in &sections {
         let fail =
             |why: String| ObjectError::new(file, Place::Section(info.name.to_owned()), Errno::EINVAL, why);
-        let Some(section) = elf.section_by_name(info.name) else {
+        let Some(section) = by_name.get(info.name).filter(|s| s.index != 0) else {
             return Err(fail("it has CO-RE relocations, but the file has no such section".to_owned()));
         };
         // Records of one section are numbered through, should it have several groups of them.
-        let first = seen.iter().filter(|(name, _)| *name == info.name).map(|(_, n)| n).sum::<u32>();
-        seen.push((info.name, info.records.len() as u32));
+        let count = seen.entry(info.name).or_default();
+        let first = *count;
+        *count += info.records.len() as u32;
         for (i, relo) in (first..).zip(&info.records) {
             if relo.insn_off % 8 != 0 {
                 return Err(fail(format!(

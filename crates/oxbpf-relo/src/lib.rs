@@ -39,6 +39,7 @@
 
 mod compat;
 mod error;
+mod fast_map;
 mod matching;
 mod patch;
 mod relocator;

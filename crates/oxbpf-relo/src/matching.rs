@@ -9,8 +9,8 @@ use crate::compat::{Stop, fields_are_compat, types_are_compat, types_match};
 use crate::spec::{MAX_LEN, Spec, Step, Subject, subject};
 use oxbpf_btf::CoreReloKind;
 
-/// How many members are looked at in one candidate before giving up; see `compat`.
-const MAX_WORK: u32 = 1 << 20;
+/// How many structs are looked at in one candidate before giving up, one with many members counting more; see `compat`.
+const MAX_WORK: u32 = 1 << 18;
 
 /// Fills `found` with the access in the candidate that it stands at; `false` if the candidate has no such thing.
 pub(crate) fn spec_match<'b>(local: &Spec<'_>, found: &mut Spec<'b>) -> Result<bool, Stop> {
@@ -84,11 +84,11 @@ fn match_member(
     let Some(view) = t.composite() else { return Ok(None) };
     let member = local.get(step.type_id)?.composite().and_then(|c| c.member(step.index as usize));
     let (Some(name), Some(member)) = (step.name, member) else { return Ok(None) };
-    for (i, m) in (0u32..).zip(view.members()) {
-        *work = work.checked_sub(1).ok_or(Stop::TooDeep)?;
-        if found.raw.len() == MAX_LEN {
-            return Err(Stop::TooLong);
-        }
+    *work = work.checked_sub(1 + view.len() as u32 / 16).ok_or(Stop::TooDeep)?;
+    if found.raw.len() == MAX_LEN && !view.is_empty() {
+        return Err(Stop::TooLong);
+    }
+    for (i, m) in view.named_or_anonymous(name) {
         if m.name == name {
             // Names are unique in C, so a member of another type ends the search.
             if !fields_are_compat(local, member.type_id, btf, m.type_id)? {

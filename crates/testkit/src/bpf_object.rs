@@ -54,7 +54,14 @@ impl BpfObject {
     fn section_index(&mut self, name: &str, flags: u64) -> usize {
         self.sections.iter().rposition(|s| s.name == name).unwrap_or_else(|| {
             let name = name.to_owned();
-            self.sections.push(Section { name, data: Vec::new(), kind: PROGBITS, flags, link: (0, 0), entry_len: 0 });
+            self.sections.push(Section {
+                name,
+                data: Vec::new(),
+                kind: PROGBITS,
+                flags,
+                link: (0, 0),
+                entry_len: 0,
+            });
             self.sections.len() - 1
         })
     }
@@ -65,7 +72,12 @@ impl BpfObject {
         let data = &mut self.sections[i].data;
         let at = data.len();
         data.extend(code);
-        self.programs.push(Program { name: name.to_owned(), section: i, at: at as u64, len: code.len() as u64 });
+        self.programs.push(Program {
+            name: name.to_owned(),
+            section: i,
+            at: at as u64,
+            len: code.len() as u64,
+        });
         at as u32
     }
 

@@ -2,24 +2,25 @@
 //!
 //! Relocations are made once for each piece of code, before programs are assembled of them, in the order of `.BTF.ext`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use oxbpf_btf::{Btf, TypeId};
+use oxbpf_btf::{Btf, CoreRelo, TypeId};
 use oxbpf_elf::ElfObject;
-use oxbpf_object::{CodeId, CoreReloc, ExtRecords, FuncId, ProgId};
+use oxbpf_object::{CodeId, CoreReloc, FuncId, ProgId};
 use oxbpf_relo::{Outcome, Relocator, Target};
 use oxbpf_uapi::Insn;
 
 use super::builder::read_error;
-use super::prepare::in_object;
 use super::state::{Core, FailedCore};
 use super::types::KernelTypes;
 use crate::error::{At, Error, Frame, Result};
 
 /// A relocation and where it is: the order of its section in `.BTF.ext`, then its index there.
-struct Site {
+struct Site<'s> {
     section: usize,
     relo: CoreReloc,
+    record: CoreRelo<'s>,
 }
 
 impl Core {
@@ -59,7 +60,7 @@ impl Core {
     }
 
     /// The relocations of programs that will be loaded, and of functions.
-    fn core_sites(&self) -> Result<Vec<Site>> {
+    fn core_sites(&self) -> Result<Vec<Site<'_>>> {
         let (Some(btf), Some(ext)) = (&self.spec.btf, &self.spec.btf_ext) else { return Ok(Vec::new()) };
         let progs = (0..).zip(&self.spec.programs).zip(&self.programs).filter(|(_, row)| row.autoload);
         let progs = progs.map(|((i, p), _)| (CodeId::Prog(ProgId(i)), &p.code));
@@ -71,12 +72,18 @@ impl Core {
         let groups =
             ext.core_relos(btf).map_err(|e| Error::invalid_object("").with_errno(e.errno()).with_source(e));
         let groups = groups.at(|| Frame::Section(".BTF.ext".into()))?;
+        // By name, where a section's first records are and all of them; a linker may not have merged its groups.
+        let mut sections: HashMap<&str, (usize, Vec<CoreRelo<'_>>)> = HashMap::new();
+        for (order, group) in groups.into_iter().enumerate() {
+            sections.entry(group.name).or_insert((order, Vec::new())).1.extend(group.records);
+        }
         let mut sites = Vec::new();
-        for (id, code) in codes {
-            let section = groups.iter().position(|g| g.name == code.section).unwrap_or(groups.len());
-            let relos =
-                code.core_relocs.iter().map(|r| CoreReloc { insn: r.insn, code: id, record: r.record });
-            sites.extend(relos.map(|relo| Site { section, relo }));
+        for (code, c) in codes {
+            let Some((section, records)) = sections.get(c.section.as_str()) else { continue };
+            sites.extend(c.core_relocs.iter().filter_map(|r| {
+                let relo = CoreReloc { insn: r.insn, code, record: r.record };
+                Some(Site { section: *section, relo, record: *records.get(r.record as usize)? })
+            }));
         }
         sites.sort_by_key(|s| (s.section, s.relo.record));
         Ok(sites)
@@ -84,17 +91,15 @@ impl Core {
 
     fn relocate_sites(
         &self,
-        sites: &[Site],
+        sites: &[Site<'_>],
         relocator: &mut Relocator<'_>,
     ) -> Result<(Pieces, Vec<FailedCore>)> {
-        let records = in_object(ExtRecords::new(&self.spec))?;
+        relocator.expect(sites.iter().map(|s| s.record.type_id));
         let mut pieces = Pieces::new();
+        let mut numbers: HashMap<CodeId, usize> = HashMap::new();
         let mut failed = Vec::new();
-        for Site { relo, .. } in sites {
-            let Some(record) = records.core_relo(relo) else { continue };
-            // There are few pieces, and neighbours are mostly in the same one.
-            let known = pieces.iter().rposition(|(id, _)| *id == relo.code);
-            let at = known.unwrap_or_else(|| {
+        for Site { relo, record, .. } in sites {
+            let at = *numbers.entry(relo.code).or_insert_with(|| {
                 let insns = self.spec.code(relo.code).map(|c| c.insns.clone()).unwrap_or_default();
                 pieces.push((relo.code, insns));
                 pieces.len() - 1
