@@ -35,7 +35,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use colour::Colours;
 use equiv::Equiv;
 use graph::{Graph, Types, kind};
-use table::Table;
+use table::{Table, Turns};
 
 use crate::lookup::hash_name;
 use crate::str_set::StrSet;
@@ -105,7 +105,11 @@ struct Dedup<'g> {
     types: Types<'g>,
     /// By id: the type that it stands for, itself if it is canonical. Follow it until it ends.
     map: Vec<u32>,
+    /// Candidates that refer to no other type or are compared as graphs.
     table: Table,
+    /// Candidates of the last phase.
+    refs: Table,
+    turns: Turns,
     equiv: Equiv,
     colours: Colours,
     /// Steps of comparisons that failed.
@@ -256,13 +260,15 @@ impl Graph {
             types,
             map: vec![UNSET; ids],
             table: Table::new(ids),
+            refs: Table::new(ids),
+            turns: Turns::default(),
             equiv: Equiv::new(ids),
             colours: Colours::new(types),
             wasted: 0,
         };
         let mut enums = prim::Enums::new(ids);
         d.begin(&mut enums);
-        prim::dedup(types, &mut d.table, &mut enums, &mut d.map);
+        d.dedup_prims(&mut enums);
         d.dedup_structs()?;
         d.resolve_declarations();
         d.dedup_refs()?;
@@ -307,9 +313,7 @@ impl Dedup<'_> {
             self.set(id, id);
             match self.types.kind(id) {
                 kind::VAR | kind::DATASEC => {}
-                kind::INT | kind::FLOAT | kind::FWD | kind::ENUM | kind::ENUM64 => {
-                    prim::add_base(self.types, &mut self.table, enums, id);
-                }
+                kind if prim::is_primitive(kind) => self.add_base_prim(enums, id),
                 kind if structs::is_compared(kind) => self.add_base_struct(id),
                 _ => self.add_base_ref(id),
             }

@@ -14,6 +14,8 @@ use super::{Dedup, Hash, IdMap};
 
 /// Rounds after which deeper colours are given up.
 const MOST_ROUNDS: u32 = 256;
+/// How many pointers and modifiers in a row a first look goes through.
+const NEAR: usize = 4;
 
 /// Colours of all types, as deep as it has paid so far.
 pub(super) struct Colours {
@@ -27,16 +29,13 @@ pub(super) struct Colours {
 
 impl Colours {
     pub(super) fn new(types: Types<'_>) -> Self {
+        let fwds = (1..types.count()).filter(|id| types.is_fwd(*id));
         Colours {
             by_id: Vec::new(),
-            declared: IdMap::default(),
+            declared: fwds.map(|id| (types.rec(id).name(), ())).collect(),
             rounds: 0,
             limit: 1024 + 2 * u64::from(types.count()),
         }
-    }
-
-    pub(super) fn are_on(&self) -> bool {
-        self.rounds > 0
     }
 
     fn of(&self, id: u32) -> u64 {
@@ -44,11 +43,33 @@ impl Colours {
     }
 
     /// What tells structs, unions and typedefs of the same shape apart.
-    pub(super) fn parts(&self, rec: Rec<'_>) -> u64 {
+    ///
+    /// A kernel has thousands of anonymous unions of the same two members, so those get a first look at the types of
+    /// their members from the start.
+    #[inline]
+    pub(super) fn parts(&self, types: Types<'_>, rec: Rec<'_>) -> u64 {
+        if self.rounds == 0 && rec.name() != 0 {
+            return 0;
+        }
         let mut h = Hash::new();
+        let of = |id| if self.rounds > 0 { self.of(id) } else { self.near(types, id) };
         match rec.kind() {
-            kind::TYPEDEF => h.add_long(self.of(rec.target())),
-            _ => rec.elems::<3>().iter().for_each(|[_, t, _]| h.add_long(self.of(t.get()))),
+            kind::TYPEDEF => h.add_long(of(rec.target())),
+            _ => rec.elems::<3>().iter().for_each(|[_, t, _]| h.add_long(of(t.get()))),
+        }
+        h.finish()
+    }
+
+    /// The colour of a type of which only the first few words are looked at.
+    fn near(&self, types: Types<'_>, mut id: u32) -> u64 {
+        let mut h = Hash::new();
+        for _ in 0..NEAR {
+            let rec = types.rec(id);
+            self.add_own(rec, &mut h);
+            if !is_reference(rec.kind()) {
+                break;
+            }
+            id = rec.target();
         }
         h.finish()
     }
@@ -58,11 +79,6 @@ impl Colours {
     }
 
     fn deepen(&mut self, types: Types<'_>) {
-        if self.rounds == 0 {
-            self.by_id = vec![0; types.count() as usize];
-            let fwds = (1..types.count()).filter(|id| types.is_fwd(*id));
-            self.declared.extend(fwds.map(|id| (types.rec(id).name(), ())));
-        }
         let more = self.rounds.max(4);
         for _ in 0..more {
             self.by_id = (0..types.count()).map(|id| self.next(types.rec(id))).collect();
@@ -75,55 +91,63 @@ impl Colours {
     /// A type's colour one round deeper.
     fn next(&self, rec: Rec<'_>) -> u64 {
         let mut h = Hash::new();
-        let rec_kind = rec.kind();
-        match rec_kind {
-            kind::ENUM | kind::ENUM64 => h.add(rec.name(), kind::ENUM),
-            kind::FWD => h.add(rec.name(), rec.declares()),
-            kind::STRUCT | kind::UNION => {
-                h.add(rec.name(), rec_kind);
-                if !self.declared.contains_key(&rec.name()) {
-                    h.add(rec.info(), rec.target());
-                    for [name, ty, offset] in rec.elems::<3>() {
-                        h.add(name.get(), offset.get());
-                        h.add_long(self.of(ty.get()));
-                    }
+        self.add_own(rec, &mut h);
+        match rec.kind() {
+            kind::STRUCT | kind::UNION if self.is_visible(rec) => {
+                for [name, ty, offset] in rec.elems::<3>() {
+                    h.add(name.get(), offset.get());
+                    h.add_long(self.of(ty.get()));
                 }
             }
-            kind::INT => {
-                h.add(rec.name(), rec.info());
-                h.add(rec.target(), rec.word(3));
-            }
-            kind::FLOAT => {
-                h.add(rec.name(), rec.info());
-                h.add(rec.target(), 0);
-            }
-            kind::ARRAY => {
-                h.add(rec.name(), rec.info());
-                h.add(rec.target(), rec.word(5));
-            }
             kind::FUNC_PROTO => {
-                h.add(rec.name(), rec.info());
                 h.add_long(self.of(rec.target()));
                 for [name, ty] in rec.elems::<2>() {
                     h.add(name.get(), 0);
                     h.add_long(self.of(ty.get()));
                 }
             }
-            kind::PTR
-            | kind::TYPEDEF
-            | kind::VOLATILE
-            | kind::CONST
-            | kind::RESTRICT
-            | kind::FUNC
-            | kind::TYPE_TAG => {
-                h.add(rec.name(), rec.info());
-                h.add_long(self.of(rec.target()));
-            }
-            // Comparing these is an error, which is not to be hidden.
+            kind if is_reference(kind) => h.add_long(self.of(rec.target())),
             _ => {}
         }
         h.finish()
     }
+
+    /// Whether a struct is never taken to be one of another shape, as can happen through a declaration.
+    fn is_visible(&self, rec: Rec<'_>) -> bool {
+        !self.declared.contains_key(&rec.name())
+    }
+
+    /// What a type has of its own.
+    fn add_own(&self, rec: Rec<'_>, h: &mut Hash) {
+        match rec.kind() {
+            kind::ENUM | kind::ENUM64 => h.add(rec.name(), kind::ENUM),
+            kind::FWD => h.add(rec.name(), rec.declares()),
+            kind @ (kind::STRUCT | kind::UNION) => {
+                h.add(rec.name(), kind);
+                if self.is_visible(rec) {
+                    h.add(rec.info(), rec.target());
+                }
+            }
+            kind @ (kind::INT | kind::FLOAT | kind::ARRAY) => {
+                h.add(rec.name(), rec.info());
+                let word = match kind {
+                    kind::INT => rec.word(3),
+                    kind::ARRAY => rec.word(5),
+                    _ => 0,
+                };
+                h.add(rec.target(), word);
+            }
+            kind if is_reference(kind) || kind == kind::FUNC_PROTO => h.add(rec.name(), rec.info()),
+            // Comparing others is an error, which is not to be hidden.
+            _ => {}
+        }
+    }
+}
+
+/// Whether a type of this kind refers to one type and has no other contents that a comparison looks at.
+fn is_reference(kind: u32) -> bool {
+    use kind::{CONST, FUNC, PTR, RESTRICT, TYPE_TAG, TYPEDEF, VOLATILE};
+    matches!(kind, PTR | TYPEDEF | VOLATILE | CONST | RESTRICT | FUNC | TYPE_TAG)
 }
 
 impl Dedup<'_> {
@@ -139,9 +163,9 @@ impl Dedup<'_> {
         self.table.split_lists(
             |id| {
                 let rec = types.rec(id);
-                super::structs::is_compared(rec.kind()).then(|| super::structs::hash(rec, Some(colours)))
+                super::structs::is_compared(rec.kind()).then(|| super::structs::hash(types, rec, colours))
             },
-            |id, other| super::structs::is_equal(types.rec(id), types.rec(other), Some(colours)),
+            |id, other| super::structs::is_equal(types, types.rec(id), types.rec(other), colours),
         );
     }
 }

@@ -5,8 +5,8 @@
 //! its equal is found, of all if it has none.
 
 use super::graph::{Types, kind};
-use super::table::Table;
-use super::{Hash, IdMap, UNSET};
+use super::table::{Place, Table, Turns};
+use super::{Dedup, Hash, IdMap};
 
 /// The enumerations of one name.
 #[derive(Default)]
@@ -30,13 +30,13 @@ impl Enums {
         Enums { names: IdMap::default(), order: vec![0; ids] }
     }
 
-    /// Adds one to those of its name. `table` is the one to which it was just added.
-    fn add(&mut self, types: Types<'_>, table: &Table, id: u32) {
+    /// Adds one to those of its name. It was just added to the table.
+    fn add(&mut self, types: Types<'_>, turns: Turns, id: u32) {
         let rec = types.rec(id);
         let mut named = self.names.get_mut(&rec.name());
         let pos = match &mut named {
             None => 0,
-            Some(n) if table.reads_backwards() => n.back.0.saturating_add(1),
+            Some(n) if turns.are_odd() => n.back.0.saturating_add(1),
             Some(n) => n.front.0.saturating_sub(1),
         };
         let named = match named {
@@ -61,19 +61,19 @@ impl Enums {
     }
 
     /// The enumeration of this name that is tried first.
-    fn first(&self, name: u32, table: &Table) -> Option<u32> {
+    fn first(&self, name: u32, turns: Turns) -> Option<u32> {
         let named = self.names.get(&name)?;
-        Some(if table.reads_backwards() { named.back.1 } else { named.front.1 })
+        Some(if turns.are_odd() { named.back.1 } else { named.front.1 })
     }
 
     /// Lets the definition `id` take the place of declarations of its name.
-    fn define(&self, types: Types<'_>, table: &Table, id: u32, equal: Option<u32>, map: &mut [u32]) {
+    fn define(&self, types: Types<'_>, turns: Turns, id: u32, equal: Option<u32>, map: &mut [u32]) {
         let Some(named) = self.names.get(&types.rec(id).name()) else { return };
         let end = equal.and_then(|e| self.order.get(e as usize).copied());
         for &(pos, fwd) in &named.fwds {
             let is_tried = match end {
                 None => true,
-                Some(end) if table.reads_backwards() => pos > end,
+                Some(end) if turns.are_odd() => pos > end,
                 Some(end) => pos < end,
             };
             if let (true, Some(to)) = (is_tried, map.get_mut(fwd as usize)) {
@@ -99,16 +99,7 @@ fn hash(types: Types<'_>, id: u32) -> u64 {
     h.finish()
 }
 
-/// Adds a base type that refers to no other to the candidates.
-pub(super) fn add_base(types: Types<'_>, table: &mut Table, enums: &mut Enums, id: u32) {
-    let place = find(types, table, id);
-    table.insert(place, id);
-    if types.rec(id).is_enum() {
-        enums.add(types, table, id);
-    }
-}
-
-fn find(types: Types<'_>, table: &Table, id: u32) -> super::table::Place {
+fn find(types: Types<'_>, table: &Table, id: u32) -> Place {
     let rec = types.rec(id);
     table.find(hash(types, id), |other| {
         let other = types.rec(other);
@@ -120,28 +111,43 @@ fn find(types: Types<'_>, table: &Table, id: u32) -> super::table::Place {
     })
 }
 
-/// Maps the own types that refer to no other.
-pub(super) fn dedup(types: Types<'_>, table: &mut Table, enums: &mut Enums, map: &mut [u32]) {
-    for id in types.own() {
-        let rec = types.rec(id);
-        if !matches!(rec.kind(), kind::INT | kind::FLOAT | kind::FWD | kind::ENUM | kind::ENUM64) {
-            continue;
+/// Whether types of this kind refer to no other.
+pub(super) fn is_primitive(kind: u32) -> bool {
+    matches!(kind, kind::INT | kind::FLOAT | kind::FWD | kind::ENUM | kind::ENUM64)
+}
+
+impl Dedup<'_> {
+    /// Adds a base type that refers to no other to the candidates.
+    pub(super) fn add_base_prim(&mut self, enums: &mut Enums, id: u32) {
+        let place = find(self.types, &self.table, id);
+        self.add_prim(enums, place, id);
+    }
+
+    fn add_prim(&mut self, enums: &mut Enums, place: Place, id: u32) {
+        self.table.insert(place, id, &mut self.turns);
+        if self.types.rec(id).is_enum() {
+            enums.add(self.types, self.turns, id);
         }
-        let place = find(types, table, id);
-        let mut same = table.first(place);
-        if rec.is_enum_fwd() {
-            same = enums.first(rec.name(), table);
-        } else if rec.is_enum() {
-            enums.define(types, table, id, same, map);
-        }
-        if let Some(to) = map.get_mut(id as usize) {
-            debug_assert_eq!(*to, UNSET, "ids are gone through once");
-            *to = same.unwrap_or(id);
-        }
-        if same.is_none() {
-            table.insert(place, id);
-            if rec.is_enum() {
-                enums.add(types, table, id);
+    }
+
+    /// Maps the own types that refer to no other.
+    pub(super) fn dedup_prims(&mut self, enums: &mut Enums) {
+        let types = self.types;
+        for id in types.own() {
+            let rec = types.rec(id);
+            if !is_primitive(rec.kind()) {
+                continue;
+            }
+            let place = find(types, &self.table, id);
+            let mut same = self.table.first(place, self.turns);
+            if rec.is_enum_fwd() {
+                same = enums.first(rec.name(), self.turns);
+            } else if rec.is_enum() {
+                enums.define(types, self.turns, id, same, &mut self.map);
+            }
+            self.set(id, same.unwrap_or(id));
+            if same.is_none() {
+                self.add_prim(enums, place, id);
             }
         }
     }

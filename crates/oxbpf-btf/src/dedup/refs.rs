@@ -13,7 +13,7 @@ impl Dedup<'_> {
     /// Adds a base type that is told apart by what it refers to to the candidates.
     pub(super) fn add_base_ref(&mut self, id: u32) {
         let place = self.find_ref(id);
-        self.table.insert(place, id);
+        self.refs.insert(place, id, &mut self.turns);
     }
 
     /// The type that `id`, named by a type of its own side, stands for. The base is not changed, so what a base type
@@ -46,7 +46,7 @@ impl Dedup<'_> {
 
     fn find_ref(&self, id: u32) -> Place {
         let rec = self.types.rec(id);
-        self.table.find(self.hash_ref(id), |other| self.is_same_ref(id, rec, other))
+        self.refs.find(self.hash_ref(id), |other| self.is_same_ref(id, rec, other))
     }
 
     fn is_same_ref(&self, id: u32, rec: Rec<'_>, other: u32) -> bool {
@@ -110,11 +110,24 @@ impl Dedup<'_> {
     }
 
     fn settle(&mut self, id: u32) {
+        if let Some(same) = self.guess(id) {
+            self.set(id, same);
+            return;
+        }
         let place = self.find_ref(id);
-        let same = self.table.first(place);
+        let same = self.refs.first(place, self.turns);
         self.set(id, same.unwrap_or(id));
         if same.is_none() {
-            self.table.insert(place, id);
+            self.refs.insert(place, id, &mut self.turns);
         }
+    }
+
+    /// The type that `id` equals, if it is the one behind that which the type before `id` equals. Units repeat whole
+    /// runs of types, and this takes no look-up.
+    fn guess(&self, id: u32) -> Option<u32> {
+        let same = self.map_of(id.wrapping_sub(1)).wrapping_add(1);
+        // Among several equal types of a base it matters which one is tried first.
+        let is_settled = same != id && self.map.get(same as usize) == Some(&same) && !self.refs.has_twins();
+        (is_settled && self.is_same_ref(id, self.types.rec(id), same)).then_some(same)
     }
 }

@@ -13,23 +13,11 @@ struct Slot {
     hash: u32,
     /// First type of the list; 0 if the slot is free.
     front: u32,
-    /// Last type of the list.
-    back: u32,
 }
 
-/// A hash table of lists of types that are equal in what they are compared by.
-pub(super) struct Table {
-    slots: Vec<Slot>,
-    lists: usize,
-    /// The types before and after each type in its list, once any list has two.
-    links: Vec<[u32; 2]>,
-    ids: usize,
-    turns: Turns,
-}
-
-/// How often libbpf's table has turned its chains around.
+/// How often libbpf's table has turned its chains around. It has one for all types.
 #[derive(Clone, Copy, Default)]
-struct Turns {
+pub(super) struct Turns {
     entries: usize,
     capacity: usize,
     odd: bool,
@@ -43,6 +31,21 @@ impl Turns {
         }
         self.entries += 1;
     }
+
+    /// Whether lists are read from the back at present.
+    pub(super) fn are_odd(&self) -> bool {
+        self.odd
+    }
+}
+
+/// A hash table of lists of types that are equal in what they are compared by.
+pub(super) struct Table {
+    slots: Vec<Slot>,
+    lists: usize,
+    /// The types before and after each type in its list, which is a ring; of a list of one they are not set. Empty
+    /// while no list has two.
+    links: Vec<[u32; 2]>,
+    ids: usize,
 }
 
 /// Where a list is, or would be, in the table.
@@ -50,20 +53,16 @@ impl Turns {
 pub(super) struct Place {
     slot: usize,
     hash: u32,
-    pub(super) found: bool,
+    /// First type of the list if there is one.
+    front: u32,
 }
 
 impl Table {
     /// A table for types with ids below `ids`.
     pub(super) fn new(ids: usize) -> Table {
-        let size = ids.next_power_of_two().max(16);
-        Table {
-            slots: vec![Slot::default(); size],
-            lists: 0,
-            links: Vec::new(),
-            ids,
-            turns: Turns::default(),
-        }
+        // Grows as needed: half of the types are duplicates as a rule, and a smaller table stays in the cache.
+        let size = (ids / 4).next_power_of_two().max(16);
+        Table { slots: vec![Slot::default(); size], lists: 0, links: Vec::new(), ids }
     }
 
     /// Looks for the list whose types `is_equal` to the one that hashes to `hash`; it is asked about one of them.
@@ -77,49 +76,59 @@ impl Table {
                 break;
             }
             if s.hash == hash && is_equal(s.front) {
-                return Place { slot, hash, found: true };
+                return Place { slot, hash, front: s.front };
             }
             slot = (slot + 1) & mask;
         }
-        Place { slot, hash, found: false }
+        Place { slot, hash, front: NONE }
+    }
+
+    fn link(&self, id: u32) -> [u32; 2] {
+        self.links.get(id as usize).copied().unwrap_or_default()
+    }
+
+    fn back(&self, front: u32) -> u32 {
+        match self.link(front)[0] {
+            NONE => front,
+            back => back,
+        }
+    }
+
+    /// Whether some list has more than one type.
+    pub(super) fn has_twins(&self) -> bool {
+        !self.links.is_empty()
     }
 
     /// The type of the list that is tried first.
     #[inline]
-    pub(super) fn first(&self, place: Place) -> Option<u32> {
-        let slot = self.slots.get(place.slot).filter(|_| place.found)?;
-        Some(if self.turns.odd { slot.back } else { slot.front })
+    pub(super) fn first(&self, place: Place, turns: Turns) -> Option<u32> {
+        let first = if turns.odd { self.back(place.front) } else { place.front };
+        (place.front != NONE).then_some(first)
     }
 
-    /// The type of a list that is tried after `id`.
-    pub(super) fn after(&self, id: u32) -> Option<u32> {
-        let link = self.links.get(id as usize)?;
-        let next = link[usize::from(!self.turns.odd)];
-        (next != NONE).then_some(next)
-    }
-
-    /// Whether lists are read from the back at present.
-    pub(super) fn reads_backwards(&self) -> bool {
-        self.turns.odd
+    /// The type of the list that is tried after `id`.
+    pub(super) fn after(&self, place: Place, id: u32, turns: Turns) -> Option<u32> {
+        let last = if turns.odd { place.front } else { self.back(place.front) };
+        (id != last).then(|| self.link(id)[usize::from(!turns.odd)])
     }
 
     /// Adds a type to the list at `place`, which is where it was just looked for.
-    pub(super) fn insert(&mut self, mut place: Place, id: u32) {
-        self.turns.add();
-        if place.found {
-            self.extend_list(place, id, self.turns.odd);
-            return;
+    pub(super) fn insert(&mut self, place: Place, id: u32, turns: &mut Turns) {
+        turns.add();
+        if place.front != NONE {
+            self.extend_list(place, id, turns.odd);
+        } else {
+            self.begin_list(place, id);
         }
-        if (self.lists + 1) * 4 > self.slots.len() * 3 {
-            place = self.find_free(place.hash);
-        }
-        self.put(place, id, id);
     }
 
-    /// Begins a list.
-    fn put(&mut self, place: Place, front: u32, back: u32) {
+    fn begin_list(&mut self, mut place: Place, front: u32) {
+        if (self.lists + 1) * 4 > self.slots.len() * 3 {
+            self.grow();
+            place = self.find(u64::from(place.hash) << 32, |_| false);
+        }
         if let Some(slot) = self.slots.get_mut(place.slot) {
-            *slot = Slot { hash: place.hash, front, back };
+            *slot = Slot { hash: place.hash, front };
             self.lists += 1;
         }
     }
@@ -128,15 +137,15 @@ impl Table {
         if self.links.is_empty() {
             self.links = vec![[NONE; 2]; self.ids];
         }
-        let Some(slot) = self.slots.get_mut(place.slot) else { return };
-        let end = if at_back { &mut slot.back } else { &mut slot.front };
-        let old = core::mem::replace(end, id);
-        if let Some(link) = self.links.get_mut(old as usize) {
-            link[usize::from(at_back)] = id;
+        // In a ring the places before the first and behind the last are the same.
+        let (front, back) = (place.front, self.back(place.front));
+        for (of, side, to) in [(front, 0, id), (back, 1, id), (id, 0, back), (id, 1, front)] {
+            if let Some(link) = self.links.get_mut(of as usize) {
+                link[side] = to;
+            }
         }
-        if let Some(link) = self.links.get_mut(id as usize) {
-            link[usize::from(!at_back)] = old;
-            link[usize::from(at_back)] = NONE;
+        if let (false, Some(slot)) = (at_back, self.slots.get_mut(place.slot)) {
+            slot.front = id;
         }
     }
 
@@ -167,35 +176,29 @@ impl Table {
         self.lists = 0;
         for slot in old.into_iter().filter(|slot| slot.front != NONE) {
             if class(slot.front).is_none() {
-                let place = self.find_free(slot.hash);
-                self.put(place, slot.front, slot.back);
+                let place = self.find(u64::from(slot.hash) << 32, |_| false);
+                self.begin_list(place, slot.front);
                 continue;
             }
-            let mut id = slot.front;
-            while id != NONE {
-                let next = self.links.get(id as usize).map_or(NONE, |l| l[1]);
+            let (mut id, back) = (slot.front, self.back(slot.front));
+            loop {
+                let next = self.link(id)[1];
                 let hash = class(id).unwrap_or_default();
                 let place = self.find(hash, |other| is_equal(id, other));
-                if place.found {
+                if place.front != NONE {
                     self.extend_list(place, id, true);
                 } else {
                     if let Some(link) = self.links.get_mut(id as usize) {
                         *link = [NONE; 2];
                     }
-                    let place = self.find_free(place.hash);
-                    self.put(place, id, id);
+                    self.begin_list(place, id);
+                }
+                if id == back {
+                    break;
                 }
                 id = next;
             }
         }
-    }
-
-    /// A free slot for a new list.
-    fn find_free(&mut self, hash: u32) -> Place {
-        if (self.lists + 1) * 4 > self.slots.len() * 3 {
-            self.grow();
-        }
-        self.find(u64::from(hash) << 32, |_| false)
     }
 }
 
@@ -213,6 +216,7 @@ mod tests {
     #[test]
     fn equals_are_tried_in_the_order_of_chains_that_turn_around_when_the_table_grows() {
         let mut table = Table::new(1000);
+        let mut turns = Turns::default();
         let mut chain = Chain::default();
         for id in 1..1000 {
             let odd = chain.turns.odd;
@@ -227,9 +231,10 @@ mod tests {
             } else {
                 table.find(u64::from(id + 10) << 32, |_| false)
             };
-            table.insert(place, id);
+            table.insert(place, id, &mut turns);
             let place = table.find(7 << 32, |_| true);
-            let seen: Vec<u32> = core::iter::successors(table.first(place), |id| table.after(*id)).collect();
+            let first = table.first(place, turns);
+            let seen: Vec<u32> = core::iter::successors(first, |id| table.after(place, *id, turns)).collect();
             assert_eq!(seen, chain.ids, "after {id}");
         }
     }
