@@ -82,6 +82,8 @@ impl BtfBuilder {
 
     /// Changes the records behind `from` in `types`, which are copies of those of `other`, to be records of this.
     fn adopt(&mut self, other: &Btf, from: usize, first: TypeId) -> Result<(), BtfError> {
+        // Names are 20 bytes long on average in a kernel's types, and most of what is added is new.
+        self.reserve_strs(other.own_strs().len());
         let mut strs = StrMap::new(other);
         let mut types = core::mem::take(&mut self.types);
         let new = fields::words_mut(types.get_mut(from..).unwrap_or_default());

@@ -79,6 +79,12 @@ impl BtfBuilder {
         in_base.or_else(|| Some(start + self.index.own(&self.strs).find(&self.strs, s, hash)?))
     }
 
+    /// Makes room for `len` more bytes of strings.
+    pub(crate) fn reserve_strs(&mut self, len: usize) {
+        self.strs.reserve(len);
+        self.index.own(&self.strs).reserve(len / 20);
+    }
+
     /// As [`BtfBuilder::add_str`], for bytes without NUL and their hash.
     pub(crate) fn intern(&mut self, s: &[u8], hash: u64) -> Result<u32, BtfError> {
         if s.is_empty() {

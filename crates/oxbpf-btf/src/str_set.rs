@@ -89,10 +89,20 @@ impl StrSet {
     }
 
     fn make_room(&mut self) {
-        if self.len * 4 < self.slots.len() * 3 {
-            return;
+        if self.len * 4 >= self.slots.len() * 3 {
+            self.resize((self.slots.len() * 2).max(64));
         }
-        let size = (self.slots.len() * 2).max(64);
+    }
+
+    /// Makes room for `more` strings.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let size = ((self.len + more) * 4 / 3 + 1).next_power_of_two().max(64);
+        if size > self.slots.len() {
+            self.resize(size);
+        }
+    }
+
+    fn resize(&mut self, size: usize) {
         let old = core::mem::replace(&mut self.slots, vec![Slot::default(); size]);
         for slot in old.into_iter().filter(|slot| slot.off != 0) {
             let mut at = slot.hash as usize & (size - 1);
