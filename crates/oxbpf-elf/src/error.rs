@@ -31,8 +31,15 @@ impl ElfError {
     pub fn errno(&self) -> Errno {
         match &self.kind {
             ElfErrorKind::NotElf { .. } | ElfErrorKind::Empty => Errno(LIBBPF_ERRNO_LIBELF),
-            ElfErrorKind::NoSymbolTable | ElfErrorKind::NoSuchSymbol { .. } => Errno::ENOENT,
-            ElfErrorKind::Ambiguous { .. } => Errno::EINVAL,
+            ElfErrorKind::NoSymbolTable
+            | ElfErrorKind::NoSuchSymbol { .. }
+            | ElfErrorKind::NoUsdtNotes
+            | ElfErrorKind::NoSuchProbe { .. }
+            | ElfErrorKind::NoSuchMember { .. } => Errno::ENOENT,
+            ElfErrorKind::Ambiguous { .. }
+            | ElfErrorKind::BadNote { .. }
+            | ElfErrorKind::BadArchive { .. } => Errno::EINVAL,
+            ElfErrorKind::BadProbe { .. } => Errno::ESRCH,
             _ => Errno(LIBBPF_ERRNO_FORMAT),
         }
     }
@@ -159,5 +166,54 @@ pub enum ElfErrorKind {
         first: u64,
         /// File offset of the other.
         second: u64,
+    },
+    /// No statically defined probes.
+    #[error("no statically defined probes (section .note.stapsdt)")]
+    NoUsdtNotes,
+    /// A probe's note is malformed.
+    #[error("note at {offset:#x} of .note.stapsdt: {why}")]
+    BadNote {
+        /// Byte offset in the section.
+        offset: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// No probe of this name.
+    #[error("no probe '{name}'")]
+    NoSuchProbe {
+        /// `provider:name`.
+        name: String,
+    },
+    /// A probe is where none can be.
+    #[error("probe '{name}': {why} (address {address:#x})")]
+    BadProbe {
+        /// `provider:name`.
+        name: String,
+        /// The address.
+        address: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// An archive is malformed.
+    #[error("archive, at {offset:#x}: {why}")]
+    BadArchive {
+        /// File offset.
+        offset: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// No member of this name.
+    #[error("no member '{name}' in the archive")]
+    NoSuchMember {
+        /// The name asked for.
+        name: String,
+    },
+    /// A member whose bytes are not in the archive as they are.
+    #[error("member '{name}' is {how} in the archive, so that the kernel can't run it from there")]
+    PackedMember {
+        /// The name asked for.
+        name: String,
+        /// How it is stored.
+        how: &'static str,
     },
 }

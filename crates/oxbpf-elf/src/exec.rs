@@ -5,35 +5,40 @@
 
 use std::sync::Arc;
 
+use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader};
-use object::{Endianness, U16};
 
+use crate::data::Data;
 use crate::error::{ElfError, ElfErrorKind as K};
 use crate::names;
 use crate::object::check_ident;
-use crate::symbols::{RawSym, SymTable, Syms};
-use crate::versions::Versions;
+use crate::symbols::{RawSym, SymTable};
+
+/// The longest ELF header.
+const MAX_HEADER: u64 = 64;
 
 /// An executable, a shared library, or any other ELF file of 32 or 64 bits whose functions or sections are wanted.
 #[derive(Debug)]
 pub struct ExecFile<'d> {
-    file: Arc<str>,
-    data: &'d [u8],
+    pub(crate) file: Arc<str>,
+    pub(crate) data: Data<'d>,
     is_shared: bool,
-    sections: Vec<Sec<'d>>,
-    segments: Vec<Segment>,
-    endian: Endianness,
+    is_64: bool,
+    machine: elf::Machine,
+    pub(crate) sections: Vec<Sec<'d>>,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) endian: Endianness,
     dynsym: Option<SymTable<'d>>,
     symtab: Option<SymTable<'d>>,
 }
 
 /// A section, as much of it as is needed.
 #[derive(Clone, Copy, Debug)]
-struct Sec<'d> {
-    name: &'d [u8],
-    kind: elf::SectionType,
-    address: u64,
+pub(crate) struct Sec<'d> {
+    pub(crate) name: &'d [u8],
+    pub(crate) kind: elf::SectionType,
+    pub(crate) address: u64,
     offset: u64,
     size: u64,
     link: u32,
@@ -41,11 +46,15 @@ struct Sec<'d> {
 
 /// A part of the file that is mapped into memory, or that holds notes.
 #[derive(Clone, Copy, Debug)]
-struct Segment {
-    kind: elf::ProgramType,
-    address: u64,
-    offset: u64,
-    size: u64,
+pub(crate) struct Segment {
+    pub(crate) kind: elf::ProgramType,
+    pub(crate) address: u64,
+    pub(crate) offset: u64,
+    /// Bytes in the file.
+    pub(crate) size: u64,
+    /// Bytes in memory, with those that are zero and not in the file.
+    pub(crate) memory_size: u64,
+    pub(crate) is_executable: bool,
 }
 
 /// A function of an executable or library.
@@ -72,22 +81,24 @@ impl<'d> ExecFile<'d> {
     ///
     /// # Errors
     /// Not ELF, or truncated. A file without symbols is no error.
-    pub fn parse(data: &'d [u8], file: &str) -> Result<Self, ElfError> {
+    pub fn parse(data: impl Into<Data<'d>>, file: &str) -> Result<Self, ElfError> {
         let file: Arc<str> = file.into();
-        Self::read(data, &file).map_err(|k| ElfError::new(&file, k))
+        Self::read(data.into(), &file).map_err(|k| ElfError::new(&file, k))
     }
 
-    fn read(data: &'d [u8], file: &Arc<str>) -> Result<Self, K> {
-        match check_ident(data) {
+    fn read(data: Data<'d>, file: &Arc<str>) -> Result<Self, K> {
+        match check_ident(data.up_to(0, MAX_HEADER).unwrap_or_default()) {
             Ok(()) => Self::read_class::<elf::FileHeader64<Endianness>>(data, file),
             Err(K::Class32) => Self::read_class::<elf::FileHeader32<Endianness>>(data, file),
             Err(e) => Err(e),
         }
     }
 
-    fn read_class<H: FileHeader<Endian = Endianness>>(data: &'d [u8], file: &Arc<str>) -> Result<Self, K> {
-        let header =
-            H::parse(data).map_err(|_| K::TruncatedHeader { len: data.len(), need: size_of::<H>() })?;
+    fn read_class<H: FileHeader<Endian = Endianness>>(data: Data<'d>, file: &Arc<str>) -> Result<Self, K> {
+        let header = H::parse(data).map_err(|_| K::TruncatedHeader {
+            len: usize::try_from(data.len()).unwrap_or(usize::MAX),
+            need: size_of::<H>(),
+        })?;
         let endian = header.endian().map_err(|_| K::BadIdent { field: "EI_DATA", value: 0 })?;
         let bad = |offset: u64, count: u64, why| K::BadSectionTable { offset, count, why };
         let (at, count) = (header.e_shoff(endian).into(), u64::from(header.e_shnum(endian)));
@@ -110,26 +121,45 @@ impl<'d> ExecFile<'d> {
                 address: p.p_vaddr(endian).into(),
                 offset: p.p_offset(endian).into(),
                 size: p.p_filesz(endian).into(),
+                memory_size: p.p_memsz(endian).into(),
+                is_executable: p.p_flags(endian).0 & elf::PF_X.0 != 0,
             })
             .collect();
         let mut exec = Self {
             file: Arc::clone(file),
             data,
             is_shared: header.e_type(endian) == elf::ET_DYN,
+            is_64: header.is_type_64(),
+            machine: header.e_machine(endian),
             sections,
             segments,
             endian,
             dynsym: None,
             symtab: None,
         };
-        exec.dynsym = exec.table(elf::SHT_DYNSYM, header.is_type_64());
-        exec.symtab = exec.table(elf::SHT_SYMTAB, header.is_type_64());
+        exec.dynsym = exec.table(elf::SHT_DYNSYM);
+        exec.symtab = exec.table(elf::SHT_SYMTAB);
         Ok(exec)
     }
 
     /// Whether it is a shared library or a position-independent executable, whose addresses are relative.
     pub fn is_shared(&self) -> bool {
         self.is_shared
+    }
+
+    /// Whether its addresses have 64 bits.
+    pub fn is_64(&self) -> bool {
+        self.is_64
+    }
+
+    /// Whether its numbers have the highest byte first.
+    pub fn is_big_endian(&self) -> bool {
+        self.endian == Endianness::Big
+    }
+
+    /// Number of the machine that it is for, `EM_*`.
+    pub fn machine(&self) -> u16 {
+        self.machine.0
     }
 
     /// Whether it has any symbols to look functions up in.
@@ -146,13 +176,13 @@ impl<'d> ExecFile<'d> {
     pub fn build_id(&self) -> Option<&'d [u8]> {
         let sections = self.sections.iter().filter(|s| s.kind == elf::SHT_NOTE).map(|s| (s.offset, s.size));
         let segments = self.segments.iter().filter(|s| s.kind == elf::PT_NOTE).map(|s| (s.offset, s.size));
-        sections.chain(segments).find_map(|(offset, size)| self.build_id_in(slice(self.data, offset, size)?))
+        sections.chain(segments).find_map(|(offset, size)| self.build_id_in(self.data.bytes(offset, size)?))
     }
 
     /// Path of the dynamic linker that an executable asks for.
     pub fn interpreter(&self) -> Option<&'d str> {
         let segment = self.segments.iter().find(|s| s.kind == elf::PT_INTERP)?;
-        let bytes = slice(self.data, segment.offset, segment.size)?;
+        let bytes = self.data.bytes(segment.offset, segment.size)?;
         names::string_at(bytes, 0).and_then(|n| std::str::from_utf8(n).ok())
     }
 
@@ -181,7 +211,7 @@ impl<'d> ExecFile<'d> {
             let named = table.named(base);
             let mut found: Vec<ExecFunc<'d>> = named
                 .iter()
-                .filter_map(|s| self.func_of(table, s))
+                .filter_map(|s| self.func_of(table, s, table.name(s)))
                 .filter(|f| f.is_called(base, version))
                 .collect();
             if found.iter().any(|f| !f.is_ifunc) {
@@ -202,9 +232,8 @@ impl<'d> ExecFile<'d> {
         for table in [self.dynsym, self.symtab].into_iter().flatten() {
             let mut found: Vec<ExecFunc<'d>> = table
                 .iter()
-                .filter(|s| s.info.st_type() == elf::STT_FUNC)
-                .filter(|s| matches(table.name(s)))
-                .filter_map(|s| self.func_of(table, &s))
+                .filter(|(s, name)| s.info.st_type() == elf::STT_FUNC && matches(name))
+                .filter_map(|(s, name)| self.func_of(table, &s, name))
                 .collect();
             found.sort_by_key(|f| f.file_offset);
             found.dedup_by_key(|f| f.file_offset);
@@ -237,7 +266,7 @@ impl<'d> ExecFile<'d> {
     }
 
     /// A symbol as a function, if it is one that the file has code for.
-    fn func_of(&self, table: SymTable<'d>, sym: &RawSym) -> Option<ExecFunc<'d>> {
+    fn func_of(&self, table: SymTable<'d>, sym: &RawSym, name: &'d str) -> Option<ExecFunc<'d>> {
         let kind = sym.info.st_type();
         if kind != elf::STT_FUNC && kind != elf::STT_GNU_IFUNC {
             return None;
@@ -251,7 +280,7 @@ impl<'d> ExecFile<'d> {
         };
         let (version, is_default) = table.version(sym);
         Some(ExecFunc {
-            name: table.name(sym),
+            name,
             version,
             file_offset,
             address: sym.value,
@@ -263,40 +292,37 @@ impl<'d> ExecFile<'d> {
     }
 
     /// A symbol table with what belongs to it.
-    fn table(&self, kind: elf::SectionType, is_64: bool) -> Option<SymTable<'d>> {
+    fn table(&self, kind: elf::SectionType) -> Option<SymTable<'d>> {
         let (index, section) = self.sections.iter().enumerate().find(|(_, s)| s.kind == kind)?;
-        let data = self.bytes(section)?;
-        let syms = if is_64 {
-            Syms::Bits64(object::pod::slice_from_all_bytes(data).ok()?)
-        } else {
-            Syms::Bits32(object::pod::slice_from_all_bytes(data).ok()?)
-        };
-        let strings = self.bytes(self.sections.get(section.link as usize)?)?;
         let of = |kind: elf::SectionType| {
-            self.sections.iter().find(|s| s.kind == kind && s.link as usize == index)
+            let section = self.sections.iter().find(|s| s.kind == kind && s.link as usize == index);
+            section.and_then(|s| self.contents(s))
         };
-        let versym: &[U16<Endianness>] = of(elf::SHT_GNU_VERSYM)
-            .and_then(|s| self.bytes(s))
-            .and_then(|b| object::pod::slice_from_all_bytes(b).ok())
-            .unwrap_or_default();
-        let verdef = self.sections.iter().find(|s| s.kind == elf::SHT_GNU_VERDEF && !versym.is_empty());
-        let versions = Versions {
-            data: verdef.and_then(|s| self.bytes(s)).unwrap_or_default(),
-            strings: verdef
-                .and_then(|s| self.sections.get(s.link as usize))
-                .and_then(|s| self.bytes(s))
-                .unwrap_or_default(),
+        let linked = |s: &Sec<'d>| self.sections.get(s.link as usize).and_then(|s| self.contents(s));
+        let versym = of(elf::SHT_GNU_VERSYM);
+        let verdef = self.sections.iter().find(|s| s.kind == elf::SHT_GNU_VERDEF && versym.is_some());
+        Some(SymTable {
+            is_64: self.is_64,
             endian: self.endian,
-        };
-        let gnu_hash = of(elf::SHT_GNU_HASH).and_then(|s| self.bytes(s));
-        Some(SymTable { syms, strings, endian: self.endian, versym, versions, gnu_hash })
+            entries: self.contents(section)?,
+            strings: linked(section)?,
+            versym,
+            verdef: verdef.and_then(|s| self.contents(s)),
+            verdef_strings: verdef.and_then(linked),
+            gnu_hash: of(elf::SHT_GNU_HASH),
+            sysv_hash: of(elf::SHT_HASH),
+        })
     }
 
-    fn bytes(&self, section: &Sec<'d>) -> Option<&'d [u8]> {
+    fn contents(&self, section: &Sec<'d>) -> Option<Data<'d>> {
         if section.kind == elf::SHT_NOBITS {
             return None;
         }
-        slice(self.data, section.offset, section.size)
+        self.data.part(section.offset, section.size)
+    }
+
+    pub(crate) fn bytes(&self, section: &Sec<'d>) -> Option<&'d [u8]> {
+        self.contents(section).and_then(|d| d.bytes(0, d.len()))
     }
 
     /// The build id among notes: each is three numbers (length of name and contents, type), name and contents, both
@@ -347,12 +373,6 @@ fn section<'d, S: SectionHeader<Endian = Endianness>>(h: &S, names: &'d [u8], en
         size: h.sh_size(endian).into(),
         link: h.sh_link(endian),
     }
-}
-
-fn slice(data: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
-    let start = usize::try_from(offset).ok()?;
-    let end = start.checked_add(usize::try_from(size).ok()?)?;
-    data.get(start..end)
 }
 
 /// Whether a name matches a pattern in which `*` stands for any letters and `?` for any one.

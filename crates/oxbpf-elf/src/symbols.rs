@@ -6,20 +6,28 @@
 //! memory speed, and then the symbols that point at them.
 
 use object::elf::{Sym32, Sym64, SymbolInfo};
+use object::pod;
 use object::read::elf::Sym as _;
 use object::{Endianness, U16};
 
-use crate::names;
+use crate::data::Data;
+use crate::names::{self, MAX_NAME};
 use crate::versions::Versions;
 
 /// The most places in a string table where a name is looked at. A real name is there a few times: by itself, at the
 /// end of longer names, and with versions.
 const MAX_PLACES: usize = 1 << 16;
 
+/// The most entries of a hash bucket that are looked at. Linkers aim at a handful; a table with more is broken.
+const MAX_CHAIN: u32 = 1 << 12;
+
+/// Bytes of a name that are read at first. Few are longer.
+const SHORT_NAME: u64 = 128;
+
 /// The fields of a symbol that matter here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawSym {
-    pub(crate) index: usize,
+    pub(crate) index: u32,
     pub(crate) name: u32,
     pub(crate) info: SymbolInfo,
     pub(crate) section: u16,
@@ -29,28 +37,21 @@ pub(crate) struct RawSym {
 
 /// The entries of a symbol table.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Syms<'d> {
+enum Syms<'d> {
     Bits32(&'d [Sym32<Endianness>]),
     Bits64(&'d [Sym64<Endianness>]),
 }
 
-impl<'d> Syms<'d> {
-    fn len(self) -> usize {
-        match self {
-            Syms::Bits32(s) => s.len(),
-            Syms::Bits64(s) => s.len(),
-        }
-    }
-
-    fn get(self, index: usize, e: Endianness) -> Option<RawSym> {
+impl Syms<'_> {
+    fn get(self, at: usize, index: u32, e: Endianness) -> Option<RawSym> {
         Some(match self {
             Syms::Bits32(s) => {
-                let s = s.get(index)?;
+                let s = s.get(at)?;
                 let (value, size) = (u64::from(s.st_value(e)), u64::from(s.st_size(e)));
                 RawSym { index, name: s.st_name(e), info: s.st_info(), section: s.st_shndx(e).0, value, size }
             }
             Syms::Bits64(s) => {
-                let s = s.get(index)?;
+                let s = s.get(at)?;
                 let (value, size) = (s.st_value(e), s.st_size(e));
                 RawSym { index, name: s.st_name(e), info: s.st_info(), section: s.st_shndx(e).0, value, size }
             }
@@ -62,62 +63,122 @@ impl<'d> Syms<'d> {
         let (Some(&first), Some(&last)) = (names.first(), names.last()) else { return Vec::new() };
         // Nearly all symbols fail the first test, which needs no more than the name's offset.
         let wanted = |name: u32| name >= first && name <= last && names.binary_search(&name).is_ok();
-        let at: Vec<usize> = match self {
+        let at: Vec<u32> = match self {
             Syms::Bits32(s) => (0..).zip(s).filter(|(_, s)| wanted(s.st_name(e))).map(|(i, _)| i).collect(),
             Syms::Bits64(s) => (0..).zip(s).filter(|(_, s)| wanted(s.st_name(e))).map(|(i, _)| i).collect(),
         };
-        at.into_iter().filter_map(|i| self.get(i, e)).collect()
+        at.into_iter().filter_map(|i| self.get(i as usize, i, e)).collect()
     }
 }
 
-/// A symbol table with its strings, versions and hash table.
+/// A symbol table with its strings, versions and hash tables, none of them read before they are needed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SymTable<'d> {
-    pub(crate) syms: Syms<'d>,
-    pub(crate) strings: &'d [u8],
+    pub(crate) is_64: bool,
     pub(crate) endian: Endianness,
+    /// The entries.
+    pub(crate) entries: Data<'d>,
+    pub(crate) strings: Data<'d>,
     /// Version numbers by symbol; `.dynsym` only.
-    pub(crate) versym: &'d [U16<Endianness>],
-    pub(crate) versions: Versions<'d>,
+    pub(crate) versym: Option<Data<'d>>,
+    pub(crate) verdef: Option<Data<'d>>,
+    pub(crate) verdef_strings: Option<Data<'d>>,
     /// The `.gnu.hash` section.
-    pub(crate) gnu_hash: Option<&'d [u8]>,
+    pub(crate) gnu_hash: Option<Data<'d>>,
+    /// The `.hash` section.
+    pub(crate) sysv_hash: Option<Data<'d>>,
 }
 
 impl<'d> SymTable<'d> {
-    /// All symbols.
-    pub(crate) fn iter(self) -> impl Iterator<Item = RawSym> + use<'d> {
-        (0..self.syms.len()).filter_map(move |i| self.syms.get(i, self.endian))
+    fn entry_size(self) -> u64 {
+        (if self.is_64 { size_of::<Sym64<Endianness>>() } else { size_of::<Sym32<Endianness>>() }) as u64
+    }
+
+    /// How many symbols there are.
+    pub(crate) fn len(self) -> u64 {
+        self.entries.len() / self.entry_size()
+    }
+
+    /// One symbol.
+    fn sym(self, index: u32) -> Option<RawSym> {
+        let size = self.entry_size();
+        self.view(self.entries.bytes(u64::from(index).checked_mul(size)?, size)?).get(0, index, self.endian)
+    }
+
+    /// Bytes of entries as entries; a last one that is cut off is left out.
+    fn view(self, bytes: &'d [u8]) -> Syms<'d> {
+        let (count_32, count_64) =
+            (bytes.len() / size_of::<Sym32<Endianness>>(), bytes.len() / size_of::<Sym64<Endianness>>());
+        if self.is_64 {
+            Syms::Bits64(pod::slice_from_bytes(bytes, count_64).map_or(&[], |(s, _)| s))
+        } else {
+            Syms::Bits32(pod::slice_from_bytes(bytes, count_32).map_or(&[], |(s, _)| s))
+        }
+    }
+
+    /// All symbols with their names, which reads both tables whole.
+    pub(crate) fn iter(self) -> impl Iterator<Item = (RawSym, &'d str)> + use<'d> {
+        let entries = self.entries.bytes(0, self.entries.len()).unwrap_or_default();
+        let strings = self.strings.bytes(0, self.strings.len()).unwrap_or_default();
+        let (syms, endian) = (self.view(entries), self.endian);
+        (0u32..).map_while(move |i| syms.get(i as usize, i, endian)).map(move |sym| {
+            let name = names::string_at(strings, sym.name).and_then(|n| std::str::from_utf8(n).ok());
+            (sym, name.unwrap_or_default())
+        })
     }
 
     /// Name of a symbol, "" if it cannot be read.
     pub(crate) fn name(self, sym: &RawSym) -> &'d str {
-        names::string_at(self.strings, sym.name).and_then(|n| std::str::from_utf8(n).ok()).unwrap_or_default()
+        let at = u64::from(sym.name);
+        let string = |max| {
+            let bytes = self.strings.up_to(at, max)?;
+            bytes.get(..memchr::memchr(0, bytes)?)
+        };
+        let name = string(SHORT_NAME).or_else(|| string(MAX_NAME as u64));
+        name.and_then(|n| std::str::from_utf8(n).ok()).unwrap_or_default()
+    }
+
+    /// Whether a symbol has exactly this name.
+    fn is_named(self, sym: &RawSym, name: &str) -> bool {
+        let bytes = self.strings.bytes(u64::from(sym.name), name.len() as u64 + 1);
+        bytes.and_then(<[u8]>::split_last).is_some_and(|(end, text)| *end == 0 && text == name.as_bytes())
     }
 
     /// Version of a symbol, and whether it is the one that a name without version stands for.
     pub(crate) fn version(self, sym: &RawSym) -> (Option<&'d str>, bool) {
         const HIDDEN: u16 = 0x8000;
-        let Some(number) = self.versym.get(sym.index).map(|v| v.get(self.endian)) else {
+        let number = self.versym.and_then(|v| v.bytes(u64::from(sym.index) * 2, 2));
+        let Some((number, _)) = number.and_then(|n| pod::from_bytes::<U16<Endianness>>(n).ok()) else {
             return (None, true);
         };
-        (self.versions.name(number & !HIDDEN), number & HIDDEN == 0)
+        let number = number.get(self.endian);
+        let all = |data: Option<Data<'d>>| data.and_then(|d| d.bytes(0, d.len())).unwrap_or_default();
+        // Most symbols of most libraries have none.
+        let name = (number & !HIDDEN >= 2).then(|| {
+            let versions =
+                Versions { data: all(self.verdef), strings: all(self.verdef_strings), endian: self.endian };
+            versions.name(number & !HIDDEN)
+        });
+        (name.flatten(), number & HIDDEN == 0)
     }
 
     /// The symbols that are called `name`, or `name@` and something.
     pub(crate) fn named(self, name: &str) -> Vec<RawSym> {
-        if let Some(found) = self.gnu_hash.and_then(|table| self.by_gnu_hash(table, name)) {
+        let hashed = self.gnu_hash.and_then(|table| self.by_gnu_hash(table, name));
+        if let Some(found) = hashed.or_else(|| self.by_sysv_hash(self.sysv_hash?, name)) {
             return found;
         }
         if name.is_empty() {
             return Vec::new();
         }
+        let strings = self.strings.bytes(0, self.strings.len()).unwrap_or_default();
         // Places may overlap: linkers store "abab" as the end of "ababab".
         let finder = memchr::memmem::Finder::new(name);
         let (mut places, mut from) = (Vec::new(), 0);
-        while let Some(i) = self.strings.get(from..).and_then(|rest| finder.find(rest)) {
+        while let Some(i) = strings.get(from..).and_then(|rest| finder.find(rest)) {
             let at = from + i;
             from = at + 1;
-            let is_end = matches!(self.strings.get(at + name.len()), Some(0 | b'@'));
+            let is_end = matches!(strings.get(at + name.len()), Some(0 | b'@'));
             match u32::try_from(at) {
                 Ok(at) if is_end => places.push(at),
                 Ok(_) => {}
@@ -127,7 +188,20 @@ impl<'d> SymTable<'d> {
                 break;
             }
         }
-        self.syms.with_names(&places, self.endian)
+        if places.is_empty() {
+            return Vec::new();
+        }
+        self.view(self.entries.bytes(0, self.entries.len()).unwrap_or_default())
+            .with_names(&places, self.endian)
+    }
+
+    /// Word `i` of a table of words.
+    fn word(self, table: Data<'d>, i: u64) -> Option<u32> {
+        let bytes = table.bytes(i.checked_mul(4)?, 4)?.first_chunk::<4>()?;
+        Some(match self.endian {
+            Endianness::Little => u32::from_le_bytes(*bytes),
+            Endianness::Big => u32::from_be_bytes(*bytes),
+        })
     }
 
     /// Looks a name up in the hash table; `None` if the table is broken.
@@ -135,37 +209,61 @@ impl<'d> SymTable<'d> {
     /// The table is four numbers (buckets, first symbol, bloom words, shift), the bloom filter in words of the file's
     /// class, the first symbol of each bucket, and for each symbol from the first one its hash, with the lowest bit
     /// set at the end of a bucket.
-    fn by_gnu_hash(self, table: &'d [u8], name: &str) -> Option<Vec<RawSym>> {
-        let word = |i: usize| {
-            let bytes = table.get(i.checked_mul(4)?..)?.first_chunk::<4>()?;
-            Some(match self.endian {
-                Endianness::Little => u32::from_le_bytes(*bytes),
-                Endianness::Big => u32::from_be_bytes(*bytes),
-            })
-        };
-        let (buckets, first, bloom) = (word(0)?, word(1)?, word(2)? as usize);
-        let words_per_bloom = if matches!(self.syms, Syms::Bits64(_)) { 2 } else { 1 };
-        let bucket_at = 4 + bloom.checked_mul(words_per_bloom)?;
-        let chain_at = bucket_at.checked_add(buckets as usize)?;
+    fn by_gnu_hash(self, table: Data<'d>, name: &str) -> Option<Vec<RawSym>> {
+        let word = |i| self.word(table, i);
+        let (buckets, first, bloom) = (word(0)?, word(1)?, u64::from(word(2)?));
+        let bucket_at = 4 + bloom * if self.is_64 { 2 } else { 1 };
+        let chain_at = bucket_at + u64::from(buckets);
         let hash = name.bytes().fold(5381u32, |h, b| h.wrapping_mul(33).wrapping_add(u32::from(b)));
         let mut found = Vec::new();
-        let mut index = word(bucket_at + hash.checked_rem(buckets)? as usize)?;
-        if index < first {
+        let start = word(bucket_at + u64::from(hash.checked_rem(buckets)?))?;
+        if start < first {
             return Some(found);
         }
-        loop {
-            let entry = word(chain_at.checked_add((index - first) as usize)?)?;
+        for step in 0..MAX_CHAIN {
+            let index = start.checked_add(step)?;
+            let entry = word(chain_at + u64::from(index - first))?;
             if entry | 1 == hash | 1 {
-                let sym = self.syms.get(index as usize, self.endian)?;
-                if names::string_at(self.strings, sym.name) == Some(name.as_bytes()) {
+                let sym = self.sym(index)?;
+                if self.is_named(&sym, name) {
                     found.push(sym);
                 }
             }
             if entry & 1 != 0 {
                 return Some(found);
             }
-            index = index.checked_add(1)?;
         }
+        None
+    }
+
+    /// Looks a name up in the older hash table; `None` if the table is broken.
+    ///
+    /// The table is two numbers (buckets, symbols), the first symbol of each bucket, and for each symbol the next one of
+    /// its bucket, 0 at the end.
+    fn by_sysv_hash(self, table: Data<'d>, name: &str) -> Option<Vec<RawSym>> {
+        let word = |i| self.word(table, i);
+        let (buckets, count) = (word(0)?, u64::from(word(1)?));
+        // 64-bit S/390 and Alpha have words of 8 bytes there; they are searched without.
+        if table.len() != 4 * (2 + u64::from(buckets) + count) || count > self.len() {
+            return None;
+        }
+        let hash = name.bytes().fold(0u32, |h, b| {
+            let h = (h << 4).wrapping_add(u32::from(b));
+            (h ^ (h >> 24 & 0xf0)) & 0x0fff_ffff
+        });
+        let mut found = Vec::new();
+        let mut index = word(2 + u64::from(hash.checked_rem(buckets)?))?;
+        for _ in 0..MAX_CHAIN {
+            if index == 0 {
+                return Some(found);
+            }
+            let sym = self.sym(index)?;
+            if self.is_named(&sym, name) {
+                found.push(sym);
+            }
+            index = word(2 + u64::from(buckets) + u64::from(index))?;
+        }
+        None
     }
 }
 
@@ -177,10 +275,17 @@ mod tests {
     fn check(strings: &[u8], name: u32, wanted: &str, expect: usize) {
         let mut sym = [0u8; 24];
         sym[..4].copy_from_slice(&name.to_le_bytes());
-        let endian = Endianness::Little;
-        let versions = Versions { data: &[], strings: &[], endian };
-        let syms = Syms::Bits64(object::pod::slice_from_all_bytes(&sym).unwrap());
-        let table = SymTable { syms, strings, endian, versym: &[], versions, gnu_hash: None };
+        let table = SymTable {
+            is_64: true,
+            endian: Endianness::Little,
+            entries: Data::from(&sym),
+            strings: strings.into(),
+            versym: None,
+            verdef: None,
+            verdef_strings: None,
+            gnu_hash: None,
+            sysv_hash: None,
+        };
         assert_eq!(table.named(wanted).len(), expect, "{wanted}");
     }
 
