@@ -59,6 +59,35 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// As read(2).
     fn read(&self, handle: &Handle, out: &mut [u8]) -> Result<usize, Errno>;
 
+    /// Reads bytes of a file that was opened as [`Opening::Binary`], from byte `offset`. Returns the bytes read, 0 at the
+    /// end.
+    ///
+    /// # Errors
+    /// As pread(2); `ENOSYS` where the back end opens no files.
+    fn read_at(&self, handle: &Handle, offset: u64, out: &mut [u8]) -> Result<usize, Errno> {
+        let _ = (handle, offset, out);
+        Err(Errno::ENOSYS)
+    }
+
+    /// How many bytes a file has that was opened as [`Opening::Binary`].
+    ///
+    /// # Errors
+    /// As fstat(2); `ENOSYS` where the back end opens no files.
+    fn file_len(&self, handle: &Handle) -> Result<u64, Errno> {
+        let _ = handle;
+        Err(Errno::ENOSYS)
+    }
+
+    /// Adds a line to the list of dynamic events of `unit`, "kprobe" or "uprobe": `p:GROUP/EVENT PLACE` defines one,
+    /// `-:GROUP/EVENT` removes it. Defined events are tracepoints, and stay until they are removed.
+    ///
+    /// # Errors
+    /// As write(2) to `kprobe_events` or `uprobe_events` of tracefs; `ENOSYS` where the back end has none.
+    fn define_event(&self, unit: &str, line: &str) -> Result<(), Errno> {
+        let _ = (unit, line);
+        Err(Errno::ENOSYS)
+    }
+
     /// Waits until a handle of the set is readable, and returns how many are. `None` waits without end.
     ///
     /// # Errors
@@ -155,10 +184,17 @@ pub enum Fact<'a> {
     PmuType(&'a str),
     /// Bit of `perf_event_attr.config` that asks the unit for a return probe, decimal.
     PmuRetprobeBit(&'a str),
+    /// Where in `perf_event_attr` the unit has a field, such as "config:32-63" for "ref_ctr_offset" of "uprobe".
+    PmuFormat {
+        /// Name of the unit.
+        unit: &'a str,
+        /// Name of the field.
+        field: &'a str,
+    },
+    /// "1" if user probes on a 5-byte `nop` are served by a system call, `ENOENT` if not. Linux 6.18, x86-64.
+    UprobeSyscall,
     /// Index of the named network interface, decimal.
     InterfaceIndex(&'a str),
-    /// Contents of a program file or library that a probe names.
-    Binary(&'a Path),
     /// `/proc/PID/maps`.
     ProcessMaps(u32),
     /// Maximum stack depth that the kernel records, decimal.
@@ -177,6 +213,8 @@ pub enum Opening<'a> {
     Process(u32),
     /// A bpf file system, for a token.
     BpfFs(&'a Path),
+    /// A program file, library or archive that a probe names, to be read with [`Backend::read_at`].
+    Binary(&'a Path),
     /// The stream of `bpf_printk` lines of the whole system, each read once.
     TraceLog,
 }

@@ -537,9 +537,18 @@ pub(crate) fn opening(what: Opening<'_>) -> (Line, &'static str) {
         Opening::Netns(_) => "netns",
         Opening::Process(_) => "process",
         Opening::BpfFs(_) => "bpffs",
+        Opening::Binary(_) => "file",
         Opening::TraceLog => "tracelog",
     };
     (line, kind)
+}
+
+/// A line for the list of dynamic events.
+pub(crate) fn event_line(unit: &str, text: &str) -> Line {
+    let mut line = Line::new("define_event");
+    line.fields.push(("unit".into(), unit.into()));
+    line.fields.push(("line".into(), format!("{text:?}")));
+    line
 }
 
 /// A netlink message.

@@ -274,6 +274,21 @@ impl Kernel {
         self.0.read(handle, out)
     }
 
+    /// Reads bytes of a file; see [`Backend::read_at`].
+    pub fn read_at(&self, handle: &Handle, offset: u64, out: &mut [u8]) -> Result<usize, Errno> {
+        self.0.read_at(handle, offset, out)
+    }
+
+    /// Length of a file; see [`Backend::file_len`].
+    pub fn file_len(&self, handle: &Handle) -> Result<u64, Errno> {
+        self.0.file_len(handle)
+    }
+
+    /// Defines or removes a dynamic event; see [`Backend::define_event`].
+    pub fn define_event(&self, unit: &str, line: &str) -> Result<(), Errno> {
+        self.0.define_event(unit, line)
+    }
+
     /// Waits for handles; see [`Backend::poll`].
     pub fn poll(&self, set: &mut PollSet, timeout: Option<Duration>) -> Result<usize, Errno> {
         self.0.poll(set, timeout)

@@ -177,6 +177,21 @@ impl<B: Backend> Backend for Recorder<B> {
         result
     }
 
+    /// Not recorded: which pieces of a file are read is a matter of its format.
+    fn read_at(&self, handle: &Handle, offset: u64, out: &mut [u8]) -> Result<usize, Errno> {
+        self.inner.read_at(handle, offset, out)
+    }
+
+    fn file_len(&self, handle: &Handle) -> Result<u64, Errno> {
+        self.inner.file_len(handle)
+    }
+
+    fn define_event(&self, unit: &str, line: &str) -> Result<(), Errno> {
+        let result = self.inner.define_event(unit, line);
+        self.keep_count(describe::event_line(unit, line), result.map(|()| 0));
+        result
+    }
+
     fn poll(&self, set: &mut PollSet, timeout: Option<Duration>) -> Result<usize, Errno> {
         self.inner.poll(set, timeout)
     }

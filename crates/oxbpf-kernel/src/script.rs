@@ -39,6 +39,7 @@ use release::Release;
 type CommandRule = dyn Fn(&mut Command<'_>) -> Option<Result<Reply, Errno>> + Send + Sync;
 type FactRule = dyn Fn(Fact<'_>) -> Option<Result<Blob, Errno>> + Send + Sync;
 type PerfRule = dyn Fn(&mut PerfRequest<'_>) -> Option<Result<Reply, Errno>> + Send + Sync;
+type EventRule = dyn Fn(&str, &str) -> Result<(), Errno> + Send + Sync;
 type NetlinkRule = dyn Fn(&NlMessage<'_>, &mut dyn FnMut(&[u8])) -> Option<Result<(), Errno>> + Send + Sync;
 
 /// Numbers of objects start above the standard streams.
@@ -51,6 +52,8 @@ pub struct Scripted {
     facts: Vec<Box<FactRule>>,
     perf: Vec<Box<PerfRule>>,
     netlink: Vec<Box<NetlinkRule>>,
+    events: Option<Box<EventRule>>,
+    files: HashMap<PathBuf, Blob>,
     release: Option<Release>,
     replay: Option<Replay>,
     made: AtomicI32,
@@ -144,6 +147,23 @@ impl Scripted {
         rule: impl Fn(&NlMessage<'_>, &mut dyn FnMut(&[u8])) -> Option<Result<(), Errno>> + Send + Sync + 'static,
     ) -> Self {
         self.netlink.push(Box::new(rule));
+        self
+    }
+
+    /// Answers lines for the lists of dynamic events, given the unit and the line. Without a rule there are no such lists.
+    #[must_use]
+    pub fn on_define_event(
+        mut self,
+        rule: impl Fn(&str, &str) -> Result<(), Errno> + Send + Sync + 'static,
+    ) -> Self {
+        self.events = Some(Box::new(rule));
+        self
+    }
+
+    /// Adds a program file or library.
+    #[must_use]
+    pub fn file(mut self, path: impl Into<PathBuf>, contents: impl Into<Blob>) -> Self {
+        self.files.insert(path.into(), contents.into());
         self
     }
 
@@ -297,6 +317,10 @@ impl Backend for Scripted {
     }
 
     fn open(&self, what: Opening<'_>) -> Result<Handle, Errno> {
+        if let Opening::Binary(path) = what {
+            let file = self.files.get(path).ok_or(Errno::ENOENT)?;
+            return Ok(self.handle(Object::File(file.clone())));
+        }
         let (line, kind) = describe::opening(what);
         match self.replayed(|_| line, (kind, MapType::UNSPEC)) {
             Some((result, _)) => result?.handle(),
@@ -307,6 +331,25 @@ impl Backend for Scripted {
     fn read(&self, handle: &Handle, out: &mut [u8]) -> Result<usize, Errno> {
         let _ = (handle, out);
         Ok(0)
+    }
+
+    fn read_at(&self, handle: &Handle, offset: u64, out: &mut [u8]) -> Result<usize, Errno> {
+        let Some(Object::File(file)) = handle.object() else { return Err(Errno::EBADF) };
+        let rest = usize::try_from(offset).ok().and_then(|at| file.get(at..)).unwrap_or_default();
+        let len = rest.len().min(out.len());
+        if let (Some(to), Some(from)) = (out.get_mut(..len), rest.get(..len)) {
+            to.copy_from_slice(from);
+        }
+        Ok(len)
+    }
+
+    fn file_len(&self, handle: &Handle) -> Result<u64, Errno> {
+        let Some(Object::File(file)) = handle.object() else { return Err(Errno::EBADF) };
+        Ok(file.len() as u64)
+    }
+
+    fn define_event(&self, unit: &str, line: &str) -> Result<(), Errno> {
+        self.events.as_ref().map_or(Err(Errno::ENOSYS), |rule| rule(unit, line))
     }
 
     fn poll(&self, set: &mut PollSet, timeout: Option<Duration>) -> Result<usize, Errno> {

@@ -58,6 +58,7 @@ impl Backend for Runtime {
 
     fn open(&self, what: Opening<'_>) -> Result<Handle, Errno> {
         match what {
+            Opening::Binary(path) => Ok(Handle::from_object(-1, facts::Binary::open(path)?)),
             Opening::TraceLog => Ok(self.0.registry.handle(Object::TraceLog)),
             other => {
                 log::warn!("{other:?}: not served by the embedded kernel");
@@ -75,6 +76,14 @@ impl Backend for Runtime {
             },
             _ => Err(Errno::EINVAL),
         }
+    }
+
+    fn read_at(&self, handle: &Handle, offset: u64, out: &mut [u8]) -> Result<usize, Errno> {
+        handle.object::<facts::Binary>().ok_or(Errno::EBADF)?.read_at(offset, out)
+    }
+
+    fn file_len(&self, handle: &Handle) -> Result<u64, Errno> {
+        handle.object::<facts::Binary>().ok_or(Errno::EBADF)?.len()
     }
 
     fn unpin(&self, path: &Path) -> Result<(), Errno> {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use oxbpf_kernel::{Blob, Fact};
@@ -32,8 +33,8 @@ const CONFIG: &[(&str, &str)] = &[
     ("CONFIG_UPROBE_EVENTS", "y"),
 ];
 
-/// Longest program file or library that is read.
-const MAX_BINARY: u64 = 2 << 30;
+/// Longest file of procfs that is read.
+const MAX_TEXT: u64 = 64 << 20;
 /// Most frames of a stack trace.
 const MAX_STACK_DEPTH: u32 = 127;
 
@@ -42,7 +43,6 @@ pub(crate) fn fact(state: &State, what: Fact<'_>) -> Result<Blob, Errno> {
     let (major, minor, patch) = VERSION;
     let text = match what {
         Fact::VmlinuxBtf => return Ok(kbtf::btf().raw().to_vec().into()),
-        Fact::Binary(path) => return binary(path),
         Fact::ProcessMaps(pid) => return read(Path::new(&format!("/proc/{pid}/maps"))),
         Fact::Modules => String::new(),
         Fact::Kallsyms => lines(|(name, addr)| format!("{addr:016x} T {name}")),
@@ -81,19 +81,33 @@ fn lines(line: impl Fn((String, u64)) -> String) -> String {
     lines.join("\n")
 }
 
-fn binary(path: &Path) -> Result<Blob, Errno> {
-    let metadata = std::fs::metadata(path).map_err(errno)?;
-    if !metadata.is_file() || metadata.len() > MAX_BINARY {
-        return Err(Errno::EINVAL);
+/// A program file or library that a probe names.
+#[derive(Debug)]
+pub(crate) struct Binary(File);
+
+impl Binary {
+    pub(crate) fn open(path: &Path) -> Result<Self, Errno> {
+        // A pipe must not be waited for.
+        if !std::fs::metadata(path).map_err(errno)?.is_file() {
+            return Err(Errno::EINVAL);
+        }
+        File::open(path).map(Self).map_err(errno)
     }
-    read(path)
+
+    pub(crate) fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize, Errno> {
+        self.0.read_at(out, offset).map_err(errno)
+    }
+
+    pub(crate) fn len(&self) -> Result<u64, Errno> {
+        self.0.metadata().map(|m| m.len()).map_err(errno)
+    }
 }
 
 fn read(path: &Path) -> Result<Blob, Errno> {
     let mut bytes = Vec::new();
     // A file may grow while it is read.
     let file = File::open(path).map_err(errno)?;
-    file.take(MAX_BINARY).read_to_end(&mut bytes).map_err(errno)?;
+    file.take(MAX_TEXT).read_to_end(&mut bytes).map_err(errno)?;
     Ok(bytes.into())
 }
 
@@ -136,10 +150,12 @@ mod tests {
 
     #[test]
     fn only_plain_files_are_binaries() {
-        assert_eq!(text(Fact::Binary(Path::new("/"))), Err(Errno::EINVAL));
-        assert_eq!(text(Fact::Binary(Path::new("/no/such/file"))), Err(Errno::ENOENT));
-        let own = std::env::current_exe().unwrap();
-        let state = State::new(&RuntimeOptions::default()).unwrap();
-        assert!(fact(&state, Fact::Binary(&own)).unwrap().starts_with(b"\x7fELF"));
+        assert_eq!(Binary::open(Path::new("/")).err(), Some(Errno::EINVAL));
+        assert_eq!(Binary::open(Path::new("/no/such/file")).err(), Some(Errno::ENOENT));
+        let own = Binary::open(&std::env::current_exe().unwrap()).unwrap();
+        let mut start = [0; 4];
+        assert_eq!(own.read_at(0, &mut start), Ok(4));
+        assert_eq!(&start, b"\x7fELF");
+        assert_eq!(own.read_at(own.len().unwrap(), &mut start), Ok(0));
     }
 }

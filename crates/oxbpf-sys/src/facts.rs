@@ -1,7 +1,7 @@
 //! Facts about the running system, from procfs, sysfs, tracefs and the boot directory; and what else is opened by path.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,6 @@ pub(crate) fn read(what: Fact<'_>) -> Result<Blob, Errno> {
         Fact::AvailableFunctions => return file(tracefs()?.join("available_filter_functions")),
         Fact::AvailableFunctionAddrs => return file(tracefs()?.join("available_filter_functions_addrs")),
         Fact::ProcessMaps(pid) => return file(format!("/proc/{pid}/maps")),
-        Fact::Binary(path) => return file(path),
         Fact::KernelConfig => return kernel_config(),
         Fact::TracepointFormat { category, name } => return file(event(category, name)?.join("format")),
         Fact::Modules => modules()?,
@@ -49,6 +48,8 @@ pub(crate) fn read(what: Fact<'_>) -> Result<Blob, Errno> {
             let text = line(pmu(unit)?.join("format/retprobe"))?;
             text.strip_prefix("config:").ok_or(Errno::ENOENT)?.to_owned()
         }
+        Fact::PmuFormat { unit, field } => line(pmu(unit)?.join("format").join(component(field)?))?,
+        Fact::UprobeSyscall if syscall::has_uprobe() => "1".to_owned(),
         Fact::InterfaceIndex(name) => interface_index(name)?.to_string(),
         Fact::MaxStackDepth => line("/proc/sys/kernel/perf_event_max_stack")?,
         _ => return Err(Errno::ENOENT),
@@ -60,6 +61,7 @@ pub(crate) fn open(what: Opening<'_>) -> Result<Handle, Errno> {
     let (path, flags) = match what {
         Opening::Cgroup(path) | Opening::BpfFs(path) => (path.to_owned(), libc::O_DIRECTORY),
         Opening::Netns(path) => (path.to_owned(), 0),
+        Opening::Binary(path) => return binary(path),
         // A reader that was told by a poll must not block if another one took the lines.
         Opening::TraceLog => (tracefs()?.join("trace_pipe"), libc::O_NONBLOCK),
         Opening::Process(pid) => {
@@ -71,6 +73,25 @@ pub(crate) fn open(what: Opening<'_>) -> Result<Handle, Errno> {
     };
     let file = fs::File::options().read(true).custom_flags(flags).open(path).map_err(|e| io_errno(&e))?;
     Ok(Handle::from_fd(file.into()))
+}
+
+/// A plain file; a pipe is not waited for.
+fn binary(path: &Path) -> Result<Handle, Errno> {
+    let file =
+        fs::File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|e| io_errno(&e))?;
+    let is_file = file.metadata().map_err(|e| io_errno(&e))?.is_file();
+    if is_file { Ok(Handle::from_fd(file.into())) } else { Err(Errno::EINVAL) }
+}
+
+/// Appends a line to one of the lists of dynamic events, which takes it or not as a whole.
+pub(crate) fn define_event(unit: &str, line: &str) -> Result<(), Errno> {
+    let list = match unit {
+        "kprobe" => "kprobe_events",
+        "uprobe" => "uprobe_events",
+        _ => return Err(Errno::ENOENT),
+    };
+    let mut file = fs::File::options().append(true).open(tracefs()?.join(list)).map_err(|e| io_errno(&e))?;
+    file.write_all(line.as_bytes()).map_err(|e| io_errno(&e))
 }
 
 fn file(path: impl AsRef<Path>) -> Result<Blob, Errno> {

@@ -127,6 +127,19 @@ impl Backend for Linux {
         rustix::io::read(descriptor(handle)?, out).map_err(syscall::errno)
     }
 
+    fn read_at(&self, handle: &Handle, offset: u64, out: &mut [u8]) -> Result<usize, Errno> {
+        rustix::io::pread(descriptor(handle)?, out, offset).map_err(syscall::errno)
+    }
+
+    fn file_len(&self, handle: &Handle) -> Result<u64, Errno> {
+        let stat = rustix::fs::fstat(descriptor(handle)?).map_err(syscall::errno)?;
+        u64::try_from(stat.st_size).map_err(|_| Errno::EOVERFLOW)
+    }
+
+    fn define_event(&self, unit: &str, line: &str) -> Result<(), Errno> {
+        facts::define_event(unit, line)
+    }
+
     fn poll(&self, set: &mut PollSet, timeout: Option<Duration>) -> Result<usize, Errno> {
         poll::wait(set, timeout)
     }

@@ -70,6 +70,19 @@ pub(crate) fn perf_event_open(
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Whether the kernel has the system call through which it serves user probes on a 5-byte `nop`. It refuses everybody but
+/// its own trampoline with `ENXIO`; only 64-bit x86 has it.
+pub(crate) fn has_uprobe() -> bool {
+    #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+    {
+        const SYS_UPROBE: libc::c_long = 336;
+        // SAFETY: takes no arguments, and changes nothing of a process that is not in the trampoline.
+        check(unsafe { libc::syscall(SYS_UPROBE) }) == Err(Errno::ENXIO)
+    }
+    #[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
+    false
+}
+
 /// ioctl(2) with a number as argument.
 pub(crate) fn ioctl_number(fd: BorrowedFd<'_>, request: u32, argument: u64) -> Result<u64, Errno> {
     // SAFETY: private to this crate, which only passes the perf event requests that take numbers.

@@ -658,8 +658,6 @@ fn facts_of_this_machine_have_their_documented_form() {
     assert!(text(Fact::ProcessMaps(std::process::id())).expect("maps").contains("[stack]"));
     let symbols = text(Fact::Kallsyms).expect("kallsyms");
     assert_eq!(symbols.lines().next().expect("a line").split(' ').count(), 3);
-    let own = kernel.fact(Fact::Binary(Path::new("/proc/self/exe"))).expect("own file");
-    assert_eq!(own[..4], *b"\x7fELF");
     assert_eq!(text(Fact::ModuleBtf("no_such_module")).err(), Some(Errno::ENOENT));
     if let Ok(config) = text(Fact::KernelConfig) {
         assert!(config.contains("\nCONFIG_"), "text");
@@ -674,6 +672,20 @@ fn facts_of_this_machine_have_their_documented_form() {
     if let Ok(format) = text(Fact::TracepointFormat { category: "sched", name: "sched_switch" }) {
         assert!(format.starts_with("name: sched_switch\n"));
     }
+}
+
+#[test]
+fn files_are_read_where_they_are_looked_at() {
+    let kernel = oxbpf_sys::kernel();
+    let own = kernel.open(Opening::Binary(Path::new("/proc/self/exe"))).expect("own file");
+    let mut start = [0; 4];
+    assert_eq!(kernel.read_at(&own, 0, &mut start), Ok(4));
+    assert_eq!(start, *b"\x7fELF");
+    let len = kernel.file_len(&own).expect("a length");
+    assert_eq!(kernel.read_at(&own, len - 1, &mut start), Ok(1));
+    assert_eq!(kernel.read_at(&own, len, &mut start), Ok(0));
+    assert_eq!(kernel.open(Opening::Binary(Path::new("/"))).err(), Some(Errno::EINVAL));
+    assert_eq!(kernel.open(Opening::Binary(Path::new("/no/such/file"))).err(), Some(Errno::ENOENT));
 }
 
 #[test]

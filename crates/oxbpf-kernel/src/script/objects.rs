@@ -9,14 +9,19 @@ use oxbpf_uapi::info::{BtfInfo, LinkInfo, MapInfo, ProgInfo};
 use oxbpf_uapi::{Errno, MapType, ProgType};
 use zerocopy::IntoBytes;
 
-use crate::{Command, GetInfo, Handle, MapCreate, Mapping, ProgLoad};
+use crate::{Blob, Command, GetInfo, Handle, MapCreate, Mapping, ProgLoad};
 
 /// What a handle refers to.
 pub(super) enum Object {
     Map(Box<Map>),
-    Prog { prog_type: ProgType, name: [u8; OBJ_NAME_LEN] },
+    Prog {
+        prog_type: ProgType,
+        name: [u8; OBJ_NAME_LEN],
+    },
     Btf,
     Link,
+    /// A file with these contents.
+    File(Blob),
     Other,
 }
 
@@ -189,7 +194,7 @@ pub(super) fn info(r: &mut GetInfo<'_>) -> Result<u64, Errno> {
         }
         Some(Object::Btf) => copy(BtfInfo { id, ..Default::default() }.as_bytes()),
         Some(Object::Link) => copy(LinkInfo { id, ..Default::default() }.as_bytes()),
-        Some(Object::Other) => return Err(Errno::EINVAL),
+        Some(Object::File(_) | Object::Other) => return Err(Errno::EINVAL),
         None => return Err(Errno::EBADF),
     })
 }
