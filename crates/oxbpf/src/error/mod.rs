@@ -272,7 +272,13 @@ impl<T> At<T> for Result<T, Errno> {
 /// The name of `known` that `wanted` was probably meant to be, for "did you mean".
 pub(crate) fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (wanted.len() / 3).max(1);
-    known.map(|name| (distance(wanted, name), name)).filter(|(d, _)| *d <= limit).min().map(|(_, name)| name)
+    let close = |name: &&str| name.len().abs_diff(wanted.len()) <= limit;
+    known
+        .filter(close)
+        .map(|name| (distance(wanted, name), name))
+        .filter(|(d, _)| *d <= limit)
+        .min()
+        .map(|(_, name)| name)
 }
 
 /// Edit distance in bytes.

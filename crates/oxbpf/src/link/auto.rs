@@ -8,11 +8,19 @@ use oxbpf_uapi::{AttachType, Errno, ProgType};
 use super::attach::Attach;
 use super::{
     IterOpts, KprobeMultiOpts, KprobeOpts, KsyscallOpts, Link, RawTracepointOpts, TraceOpts, TracepointOpts,
-    UprobeMultiOpts, UprobeOpts, UprobeTarget, kprobe, section, tracepoint, tracing, uprobe,
+    TracingMultiOpts, UprobeMultiOpts, UprobeOpts, UprobeTarget, kprobe, section, tracepoint, tracing,
+    tracing_multi, uprobe,
 };
 use crate::error::{Error, Result};
 
-pub(super) fn attach(a: &Attach<'_>, spec: &ProgramSpec) -> Result<Link> {
+/// Attaches a program as its section says. `usdt` attaches to a statically defined probe of a file, and `is_for_module` says
+/// that the program was loaded for functions of a module.
+pub(super) fn attach(
+    a: &Attach<'_>,
+    spec: &ProgramSpec,
+    usdt: impl FnOnce(&Path, (&str, &str)) -> Result<Link>,
+    is_for_module: bool,
+) -> Result<Link> {
     let extra = spec.extra.as_deref().filter(|e| !e.is_empty());
     // `kretprobe`, `kretprobe.multi`, `kretsyscall`, `uretprobe.multi.s`.
     let is_return = spec.sec_name.starts_with("kret") || spec.sec_name.starts_with("uret");
@@ -49,13 +57,15 @@ pub(super) fn attach(a: &Attach<'_>, spec: &ProgramSpec) -> Result<Link> {
         AttachKind::RawTracepoint => tracepoint::attach_raw(a, named()?, RawTracepointOpts::default()),
         AttachKind::Trace | AttachKind::Lsm => tracing::attach(a, TraceOpts::default()),
         AttachKind::Iter => tracing::attach_iter(a, IterOpts::default()),
-        AttachKind::Usdt => Err(not_built("USDT probes")),
-        AttachKind::TracingMulti => Err(not_built("tracing programs on many functions")),
+        AttachKind::Usdt => {
+            let (file, probe) = section::usdt(named()?)?;
+            usdt(Path::new(file), probe)
+        }
+        AttachKind::TracingMulti => {
+            let pattern = section::module_pattern(named()?)?;
+            tracing_multi::attach(a, is_for_module, pattern.into(), TracingMultiOpts::default())
+        }
     }
-}
-
-fn not_built(feature: &'static str) -> Error {
-    Error::unsupported(feature, "").with_message(format!("{feature} are not supported by this version"))
 }
 
 /// The section could say what to attach to, and does not.
@@ -70,6 +80,8 @@ fn names_nothing(spec: &ProgramSpec) -> Error {
         AttachKind::Ksyscall => ("SYSCALL", "attach_ksyscall(name, opts)"),
         AttachKind::Tracepoint => ("GROUP/EVENT", "attach_tracepoint(group, event, opts)"),
         AttachKind::RawTracepoint => ("EVENT", "attach_raw_tracepoint(event, opts)"),
+        AttachKind::Usdt => ("FILE:PROVIDER:NAME", "attach_usdt(file, provider, name, opts)"),
+        AttachKind::TracingMulti => ("[MODULE:]PATTERN", "attach_tracing_multi(target, opts)"),
         _ => ("TARGET", "the attach method of its type"),
     };
     Error::invalid_input(format!("SEC(\"{}\") does not say what to attach to", spec.sec_name))

@@ -2,12 +2,13 @@
 
 use oxbpf_kernel::{Fact, Kernel, LinkKind, PerfEventSpec, Probes, Target};
 use oxbpf_uapi::flags::KprobeMultiFlags;
+use oxbpf_uapi::perf_event::UPROBE_REF_CTR_OFFSET_SHIFT;
 use oxbpf_uapi::{AttachType, Errno, ProgType};
 
-use super::Link;
 use super::attach::Attach;
 use super::perf::{self, PerfEventOpts, number_fact};
-use crate::error::{Error, ErrorKind, Frame, Result};
+use super::{Link, ProbeEvent};
+use crate::error::{Error, ErrorKind, Frame, Result, nearest};
 use crate::feature::Feature;
 use crate::kallsyms::Kallsyms;
 use crate::syms::glob_match;
@@ -23,6 +24,45 @@ pub enum ProbeMode {
     Perf,
     /// A perf event with a BPF link on it. Linux 5.15.
     Link,
+    /// A tracepoint that is defined by text in tracefs, with the program put on it by an ioctl. If the process is killed, the
+    /// definition stays.
+    Legacy,
+}
+
+/// A place in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KprobeTarget<'a> {
+    /// A function by name.
+    Function(&'a str),
+    /// An address, such as kallsyms has. Linux 4.17.
+    Address(u64),
+}
+
+impl<'a> From<&'a str> for KprobeTarget<'a> {
+    fn from(name: &'a str) -> Self {
+        Self::Function(name)
+    }
+}
+
+impl<'a> From<&'a String> for KprobeTarget<'a> {
+    fn from(name: &'a String) -> Self {
+        Self::Function(name)
+    }
+}
+
+impl From<u64> for KprobeTarget<'_> {
+    fn from(address: u64) -> Self {
+        Self::Address(address)
+    }
+}
+
+impl core::fmt::Display for KprobeTarget<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Function(name) => f.write_str(name),
+            Self::Address(address) => write!(f, "{address:#x}"),
+        }
+    }
 }
 
 /// Options of `attach_kprobe`.
@@ -63,60 +103,120 @@ pub struct KprobeMultiOpts<'a> {
     pub cookies: &'a [u64],
 }
 
-pub(super) fn attach(a: &Attach<'_>, function: &str, opts: KprobeOpts) -> Result<Link> {
+pub(super) fn attach<'t>(
+    a: &Attach<'_>,
+    target: impl Into<KprobeTarget<'t>>,
+    opts: KprobeOpts,
+) -> Result<Link> {
+    let target = target.into();
     a.expect_type("attach_kprobe", &[ProgType::KPROBE])?;
     let name = if opts.is_return { "kretprobe" } else { "kprobe" };
-    let target = match opts.offset {
-        0 => format!("{name} `{function}`"),
-        offset => format!("{name} `{function}+{offset:#x}`"),
+    let frame = match opts.offset {
+        0 => format!("{name} `{target}`"),
+        offset => format!("{name} `{target}+{offset:#x}`"),
     };
-    let spec = || PerfEventSpec { target: Some(function), config2: opts.offset, ..PerfEventSpec::default() };
-    attach_probe(a, "kprobe", spec(), opts, -1)
+    let place = match target {
+        KprobeTarget::Function(function) => {
+            Ok(PerfEventSpec { target: Some(function), config2: opts.offset, ..PerfEventSpec::default() })
+        }
+        KprobeTarget::Address(address) => match address.checked_add(opts.offset) {
+            Some(config2) => Ok(PerfEventSpec { config2, ..PerfEventSpec::default() }),
+            None => Err(Error::invalid_input("the offset is too large")),
+        },
+    };
+    place
+        .and_then(|place| attach_probe(a, "kprobe", place, opts, -1))
         .map_err(|e| match e.errno() {
-            Errno::ENOENT | Errno::EADDRNOTAVAIL if !matches!(e.kind(), ErrorKind::Unsupported { .. }) => e
-                .with_hint(
-                    "the function may be inlined, or in a module that is not loaded: see /proc/kallsyms",
-                ),
+            Errno::ENOENT | Errno::EADDRNOTAVAIL if !matches!(e.kind(), ErrorKind::Unsupported { .. }) => {
+                e.with_hint(missing(a.kernel, target))
+            }
             _ => e,
         })
-        .map_err(|e| e.at(Frame::Target(target)))
+        .map_err(|e| e.at(Frame::Target(frame)))
 }
 
-/// Opens a perf event of the unit for kprobes or uprobes and attaches to it. `spec` has the place.
+/// Why there may be no such function.
+fn missing(kernel: &Kernel, target: KprobeTarget<'_>) -> String {
+    let reason = "the function may be inlined, or in a module that is not loaded: see /proc/kallsyms";
+    let KprobeTarget::Function(function) = target else {
+        return "no function that can be probed is at this address: see /proc/kallsyms".into();
+    };
+    let symbols = Kallsyms::read(kernel).ok();
+    let names = symbols.iter().flat_map(|s| s.iter()).filter(|s| matches!(s.kind, b't' | b'T' | b'w' | b'W'));
+    match nearest(function, names.map(|s| s.name)) {
+        Some(near) if near != function => format!("did you mean `{near}`? {reason}"),
+        _ => reason.into(),
+    }
+}
+
+/// Opens a perf event of the unit for kprobes or uprobes, or one that is defined in tracefs, and attaches to it. `place` has
+/// the function or file, and the offset as `config2`.
 pub(super) fn attach_probe(
     a: &Attach<'_>,
     unit: &'static str,
-    spec: PerfEventSpec<'_>,
+    place: PerfEventSpec<'_>,
     opts: KprobeOpts,
     pid: i32,
 ) -> Result<Link> {
-    let mut spec = spec;
-    spec.kind = match number_fact(a.kernel, Fact::PmuType(unit)) {
-        Ok(kind) => u32::try_from(kind).map_err(|_| Error::kernel(Errno::EOVERFLOW))?,
+    if opts.is_return && opts.offset != 0 && unit == "kprobe" {
+        return Err(Error::invalid_input("a return probe has no offset"));
+    }
+    let kind = match number_fact(a.kernel, Fact::PmuType(unit)) {
+        Ok(kind) => Some(u32::try_from(kind).map_err(|_| Error::kernel(Errno::EOVERFLOW))?),
         // Before Linux 4.17 there are only probes by text written to tracefs.
-        Err(e) if e.errno() == Errno::ENOENT => {
-            let feature =
-                if unit == "kprobe" { "perf events for kprobes" } else { "perf events for uprobes" };
-            let options = "CONFIG_KPROBE_EVENTS or CONFIG_UPROBE_EVENTS";
-            return Err(Error::unsupported(feature, "4.17")
-                .with_hint(format!("the kernel is older than 4.17, or built without {options}")));
-        }
+        Err(e) if e.errno() == Errno::ENOENT => None,
         Err(e) => return Err(e),
     };
-    if opts.mode == ProbeMode::Link && !a.features.has(Feature::PerfLink) {
+    if opts.mode == ProbeMode::Link && (kind.is_none() || !a.features.has(Feature::PerfLink)) {
         return Err(Error::unsupported("links on perf events", "5.15"));
     }
-    if opts.is_return {
-        if opts.offset != 0 && unit == "kprobe" {
-            return Err(Error::invalid_input("a return probe has no offset"));
+    let (cookie, dont_enable) = (opts.cookie, false);
+    let Some(kind) = kind.filter(|_| opts.mode != ProbeMode::Legacy) else {
+        if opts.mode == ProbeMode::Perf {
+            let feature =
+                if unit == "kprobe" { "perf events for kprobes" } else { "perf events for uprobes" };
+            return Err(Error::unsupported(feature, "4.17"));
         }
+        let place = legacy_place(unit, &place)?;
+        let (event, probe) = ProbeEvent::open(a.kernel, unit, opts.is_return, &place, pid)?;
+        let force_ioctl_attach = opts.mode == ProbeMode::Legacy;
+        let attached = perf::attach(a, event, PerfEventOpts { cookie, force_ioctl_attach, dont_enable });
+        return match attached {
+            Ok(link) => Ok(link.with_probe(probe)),
+            Err(e) => {
+                if let Err(left) = probe.remove(a.kernel) {
+                    log::warn!("a probe that could not be attached to stays defined: {left}");
+                }
+                Err(e)
+            }
+        };
+    };
+    let mut spec = place;
+    spec.kind = kind;
+    if opts.is_return {
         let bit = number_fact(a.kernel, Fact::PmuRetprobeBit(unit))?;
         spec.config |= 1u64.checked_shl(u32::try_from(bit).unwrap_or(u32::MAX)).unwrap_or(0);
     }
     let cpu = if pid == -1 { 0 } else { -1 };
     let event = perf::open(a.kernel, spec, pid, cpu)?;
     let force_ioctl_attach = opts.mode == ProbeMode::Perf;
-    perf::attach(a, event, PerfEventOpts { cookie: opts.cookie, force_ioctl_attach, dont_enable: false })
+    perf::attach(a, event, PerfEventOpts { cookie, force_ioctl_attach, dont_enable })
+}
+
+/// A place as tracefs wants it.
+fn legacy_place(unit: &str, place: &PerfEventSpec<'_>) -> Result<String> {
+    let Some(target) = place.target else {
+        return Err(Error::unsupported("kprobes at addresses", "4.17"));
+    };
+    if place.config >> UPROBE_REF_CTR_OFFSET_SHIFT != 0 {
+        return Err(Error::unsupported("counters of uprobes", "4.20")
+            .with_hint("probes that are defined in tracefs have none"));
+    }
+    if target.contains(char::is_whitespace) {
+        return Err(Error::invalid_input("a name with blanks can't be written to tracefs"));
+    }
+    let separator = if unit == "kprobe" { '+' } else { ':' };
+    Ok(format!("{target}{separator}{:#x}", place.config2))
 }
 
 /// Attaches to the function behind a system call: `openat` is `__x64_sys_openat` where system calls have

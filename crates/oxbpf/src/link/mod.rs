@@ -18,12 +18,15 @@
 //! | `auto` | what the section name says |
 //! | `tracepoint` | tracepoints by name |
 //! | `tracing` | functions and hooks by BTF id: fentry, fexit, fmod_ret, tp_btf, freplace, LSM, iterators |
+//! | `tracing_multi` | many functions by BTF id |
 //! | `kprobe`, `uprobe` | instructions of the kernel and of programs, one or many |
+//! | `usdt` | statically defined probes of programs |
+//! | `probe_event` | probes as text in tracefs, for old kernels |
 //! | `perf` | perf events, the base of the probes above |
 //! | `xdp`, `tc` | network interfaces over netlink, and XDP links |
 //! | `order` | lists of programs by link: tcx, netkit, control groups |
 //!
-//! Not here: attaching struct_ops maps, USDT.
+//! Not here: attaching struct_ops maps.
 
 mod attach;
 mod auto;
@@ -31,6 +34,7 @@ mod kprobe;
 mod netlink;
 mod order;
 mod perf;
+mod probe_event;
 mod program;
 mod section;
 mod tc;
@@ -38,7 +42,9 @@ mod tc;
 pub(crate) mod tests;
 mod tracepoint;
 mod tracing;
+mod tracing_multi;
 mod uprobe;
+mod usdt;
 mod xdp;
 
 use std::path::{Path, PathBuf};
@@ -52,15 +58,19 @@ use oxbpf_uapi::{AttachType, Cmd, Errno, LinkType};
 use zerocopy::IntoBytes;
 
 use crate::error::{At, Error, Frame, Result};
-pub use kprobe::{KprobeMultiOpts, KprobeOpts, KsyscallOpts, ProbeMode};
+pub use kprobe::{KprobeMultiOpts, KprobeOpts, KprobeTarget, KsyscallOpts, ProbeMode};
 pub use order::{Neighbour, Order, Position};
 pub use oxbpf_kernel::Probes;
 pub(crate) use perf::cpu_list;
 pub use perf::{PerfEventBuilder, PerfEventOpts};
+pub(crate) use probe_event::ProbeEvent;
 pub use tc::{TcFilter, TcHook, TcOpts, TcPoint};
 pub use tracepoint::{RawTracepointOpts, TracepointOpts};
 pub use tracing::{IterOpts, IterReader, IterTarget, NetfilterOpts, TraceOpts};
+pub use tracing_multi::{TracingMultiOpts, TracingMultiTarget};
 pub use uprobe::{UprobeMultiOpts, UprobeOpts, UprobeTarget};
+pub(crate) use usdt::SpecIds;
+pub use usdt::UsdtOpts;
 pub use xdp::{XdpMode, XdpOpts, XdpState, detach_xdp, query_xdp};
 
 /// A program's attachment to an event. See the [module](self) for what dropping one does.
@@ -84,6 +94,15 @@ pub(crate) enum Held {
         event: Handle,
         /// The link on it.
         link: Option<LinkFd>,
+        /// The definition in tracefs that the event is of, on kernels without a perf unit for probes.
+        probe: Option<ProbeEvent>,
+    },
+    /// Probes that share records of arguments in maps of the object.
+    Usdt {
+        /// The probes.
+        probes: Box<Held>,
+        /// The records.
+        specs: usdt::Records,
     },
     /// An XDP program set over netlink.
     Xdp(xdp::Undo),
@@ -124,6 +143,14 @@ impl Link {
         Self::new(kernel, Held::Bpf(fd))
     }
 
+    /// Ties a definition in tracefs to the perf event that the link is.
+    pub(crate) fn with_probe(mut self, event: ProbeEvent) -> Self {
+        if let Held::Perf { probe, .. } = &mut self.held {
+            *probe = Some(event);
+        }
+        self
+    }
+
     /// Joins links into one that lives and ends as a whole. They must not be pinned.
     pub(crate) fn join(kernel: &Kernel, links: Vec<Self>) -> Self {
         let parts = links.into_iter().map(|mut link| core::mem::replace(&mut link.held, Held::Gone));
@@ -152,6 +179,10 @@ impl Link {
     pub fn fd(&self) -> Option<&LinkFd> {
         match &self.held {
             Held::Bpf(fd) | Held::Perf { link: Some(fd), .. } => Some(fd),
+            Held::Usdt { probes, .. } => match &**probes {
+                Held::Bpf(fd) => Some(fd),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -287,6 +318,7 @@ impl Held {
         match self {
             Self::Bpf(_) => "a BPF link",
             Self::Perf { .. } => "a program on a perf event",
+            Self::Usdt { .. } => "a program on statically defined probes",
             Self::Xdp(_) => "an XDP program set over netlink",
             Self::Tc(_) => "a TC filter",
             Self::Prog { .. } => "a program attached without a link",
@@ -300,10 +332,20 @@ impl Held {
         match self {
             // Closing the reference is what detaches.
             Self::Bpf(_) | Self::Gone => Ok(()),
-            Self::Perf { event, .. } => kernel
-                .perf_event(PerfRequest::Disable(&event))
-                .at(|| Frame::Syscall("PERF_EVENT_IOC_DISABLE"))
-                .map(drop),
+            Self::Perf { event, link, probe } => {
+                let disabled = kernel
+                    .perf_event(PerfRequest::Disable(&event))
+                    .at(|| Frame::Syscall("PERF_EVENT_IOC_DISABLE"))
+                    .map(drop);
+                // A definition can't be removed while its event is open.
+                drop((link, event));
+                disabled.and(probe.map_or(Ok(()), |probe| probe.remove(kernel)))
+            }
+            Self::Usdt { probes, specs } => {
+                let undone = probes.undo(kernel);
+                specs.release();
+                undone
+            }
             Self::Xdp(undo) => undo.run(kernel),
             Self::Tc(undo) => undo.run(kernel),
             Self::Prog { target, prog, attach_type } => {

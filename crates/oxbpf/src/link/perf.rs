@@ -180,7 +180,7 @@ pub(super) fn attach(a: &Attach<'_>, event: Handle, opts: PerfEventOpts) -> Resu
     if !opts.dont_enable {
         a.kernel.perf_event(PerfRequest::Enable(&event)).at(|| Frame::Syscall("PERF_EVENT_IOC_ENABLE"))?;
     }
-    Ok(Link::new(a.kernel, Held::Perf { event, link }))
+    Ok(Link::new(a.kernel, Held::Perf { event, link, probe: None }))
 }
 
 /// A fact that is one decimal number.

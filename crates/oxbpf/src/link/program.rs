@@ -4,13 +4,15 @@ use std::path::Path;
 
 use oxbpf_btf::TypeId;
 use oxbpf_kernel::{Handle, MapFd, Opening, ProgFd};
+use oxbpf_uapi::Errno;
 use oxbpf_uapi::flags::AttachFlags;
 
 use super::attach::Attach;
 use super::{
-    IterOpts, KprobeMultiOpts, KprobeOpts, KsyscallOpts, Link, NetfilterOpts, Order, PerfEventBuilder,
-    PerfEventOpts, Probes, RawTracepointOpts, TcHook, TcOpts, TraceOpts, TracepointOpts, UprobeMultiOpts,
-    UprobeOpts, UprobeTarget, XdpOpts, auto, kprobe, order, perf, tc, tracepoint, tracing, uprobe, xdp,
+    IterOpts, KprobeMultiOpts, KprobeOpts, KprobeTarget, KsyscallOpts, Link, NetfilterOpts, Order,
+    PerfEventBuilder, PerfEventOpts, Probes, RawTracepointOpts, TcHook, TcOpts, TraceOpts, TracepointOpts,
+    TracingMultiOpts, TracingMultiTarget, UprobeMultiOpts, UprobeOpts, UprobeTarget, UsdtOpts, XdpOpts, auto,
+    kprobe, order, perf, tc, tracepoint, tracing, tracing_multi, uprobe, usdt, usdt::UsdtMaps, xdp,
 };
 use crate::error::{At, Error, Frame, Result};
 use crate::program::Program;
@@ -44,7 +46,62 @@ impl Program<'_> {
     /// the option of `oxbpf run`, that would.
     #[doc(alias = "bpf_program__attach")]
     pub fn attach(&self) -> Result<Link> {
-        self.attaching(|a| auto::attach(a, self.spec()))
+        self.attaching(|a| {
+            let usdt = |file: &Path, probe: (&str, &str)| {
+                usdt::attach(a, self.usdt_maps()?, file, probe, UsdtOpts::default())
+            };
+            auto::attach(a, self.spec(), usdt, self.attach_btf_obj().is_some())
+        })
+    }
+
+    /// The maps that tell programs of the object where arguments of probes are.
+    fn usdt_maps(&self) -> Result<UsdtMaps<'_>> {
+        let map = |name| {
+            let id = self.core.find_map(name).map_err(|_| {
+                Error::not_found(format!("the object has no map `{name}`"))
+                    .with_errno(Errno::ESRCH)
+                    .with_hint("include usdt.bpf.h and call its functions")
+            })?;
+            let found = self.core.map(id).and_then(|(spec, row)| Some((spec, row.live.as_ref()?)));
+            found.ok_or_else(|| {
+                Error::invalid_input(format!("map `{name}` was not created: autocreate is off"))
+            })
+        };
+        let (specs, (_, by_address)) = (map(usdt::SPECS)?, map(usdt::IDS_BY_ADDRESS)?);
+        Ok(UsdtMaps {
+            specs: specs.1.fd(),
+            value_size: specs.1.value_size(),
+            max_entries: specs.1.max_entries(),
+            by_address: by_address.fd(),
+            ids: &self.core.usdt,
+        })
+    }
+
+    /// Attaches to all places of probe `provider:name` that `<sys/sdt.h>` left in a program or library. The object has to
+    /// include `usdt.bpf.h`.
+    ///
+    /// A `binary` without `/` is searched for as [`resolve_path`](crate::syms::resolve_path) says.
+    #[doc(alias = "bpf_program__attach_usdt")]
+    pub fn attach_usdt(
+        &self,
+        binary: impl AsRef<Path>,
+        provider: &str,
+        name: &str,
+        opts: UsdtOpts,
+    ) -> Result<Link> {
+        self.attaching(|a| usdt::attach(a, self.usdt_maps()?, binary.as_ref(), (provider, name), opts))
+    }
+
+    /// Attaches to many functions by BTF id: those that match a pattern of `*` and `?` (with `MODULE:` in front for those of
+    /// the module that the program was loaded for), or those whose ids are given. Linux 7.2.
+    #[doc(alias = "bpf_program__attach_tracing_multi")]
+    pub fn attach_tracing_multi<'t>(
+        &self,
+        target: impl Into<TracingMultiTarget<'t>>,
+        opts: TracingMultiOpts<'_>,
+    ) -> Result<Link> {
+        let is_for_module = self.attach_btf_obj().is_some();
+        self.attaching(|a| tracing_multi::attach(a, is_for_module, target.into(), opts))
     }
 
     /// Attaches to the tracepoint `category/name`, such as "sched" and "sched_switch".
@@ -84,10 +141,11 @@ impl Program<'_> {
         self.attaching(|a| tracing::attach_iter(a, opts))
     }
 
-    /// Attaches to a kernel function, at its start, an offset, or its return.
+    /// Attaches to a kernel function (`"vfs_read"`) or address (`0xffffffff81000000_u64`): at its start, an offset, or
+    /// its return.
     #[doc(alias = "bpf_program__attach_kprobe_opts")]
-    pub fn attach_kprobe(&self, function: &str, opts: KprobeOpts) -> Result<Link> {
-        self.attaching(|a| kprobe::attach(a, function, opts))
+    pub fn attach_kprobe<'t>(&self, target: impl Into<KprobeTarget<'t>>, opts: KprobeOpts) -> Result<Link> {
+        self.attaching(|a| kprobe::attach(a, target, opts))
     }
 
     /// Attaches to the kernel's function for a system call, whatever this machine calls it.
@@ -230,7 +288,7 @@ fn at_path(a: &Attach<'_>, what: Opening<'_>, attach: impl FnOnce(&Handle) -> Re
     let handle = a.kernel.open(what).map_err(|e| Error::kernel(e).at(frame()))?;
     attach(&handle)
         .map_err(|e| match what {
-            Opening::Cgroup(_) if e.errno() == oxbpf_uapi::Errno::EBADF => {
+            Opening::Cgroup(_) if e.errno() == Errno::EBADF => {
                 e.with_message("it is no directory of a cgroup2 file system")
             }
             _ => e,

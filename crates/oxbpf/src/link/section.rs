@@ -50,6 +50,29 @@ pub(super) fn file_and_name(extra: &str) -> Result<(&str, &str)> {
     }
 }
 
+/// Pattern of function names of a section such as `fentry.multi`, with a module in front if it is one's.
+pub(super) fn module_pattern(extra: &str) -> Result<&str> {
+    let (module, names) = extra.split_once(':').unwrap_or(("kernel", extra));
+    match pattern(names) {
+        Ok(_) if is_name(module, "_-.") => Ok(extra),
+        Ok(_) => Err(Error::invalid_object(format!("`{module}` is no name of a module"))),
+        Err(e) => Err(e),
+    }
+}
+
+/// File, provider and name of a `usdt` section.
+pub(super) fn usdt(extra: &str) -> Result<(&str, (&str, &str))> {
+    let mut parts = extra.split(':');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(file), Some(provider), Some(name), None)
+            if !file.is_empty() && !provider.is_empty() && !name.is_empty() =>
+        {
+            Ok((file, (provider, name)))
+        }
+        _ => Err(Error::invalid_object(format!("`{extra}` is not of the form FILE:PROVIDER:NAME"))),
+    }
+}
+
 /// Group and name of a `tp` or `tracepoint` section.
 pub(super) fn tracepoint(extra: &str) -> Result<(&str, &str)> {
     match extra.split_once('/') {
@@ -102,6 +125,23 @@ mod tests {
         check(":main", None);
         check("/bin/sh:", None);
         assert!(uprobe("a:b+1", true).is_err());
+    }
+
+    #[test]
+    fn usdt_sections_name_a_file_a_provider_and_a_probe() {
+        assert_eq!(usdt("/lib/libc.so.6:libc:setjmp").ok(), Some(("/lib/libc.so.6", ("libc", "setjmp"))));
+        for bad in ["", "a", "a:b", "a:b:", ":b:c", "a::c", "a:b:c:d"] {
+            assert!(usdt(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn patterns_may_be_of_a_module() {
+        assert_eq!(module_pattern("vfs_*").ok(), Some("vfs_*"));
+        assert_eq!(module_pattern("nf_tables:nft_?et*").ok(), Some("nf_tables:nft_?et*"));
+        for bad in ["", "m:", ":f", "a:b:c", "f[a]"] {
+            assert!(module_pattern(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oxbpf_kernel::{Kernel, LinkKind, PerfEventSpec, Target};
+use oxbpf_kernel::{Handle, Kernel, LinkKind, PerfEventSpec, Target};
 use oxbpf_uapi::flags::UprobeMultiFlags;
 use oxbpf_uapi::perf_event::UPROBE_REF_CTR_OFFSET_SHIFT;
 use oxbpf_uapi::{AttachType, ProgType};
@@ -14,7 +14,10 @@ use super::Link;
 use super::attach::Attach;
 use super::kprobe::{self, KprobeOpts, ProbeMode};
 use crate::error::{Error, Frame, Result};
-use crate::syms;
+use crate::syms::{
+    self,
+    binary::{Binary, split_archive},
+};
 
 /// A place in a program or library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,7 +68,7 @@ pub struct UprobeOpts {
 }
 
 /// Options of `attach_uprobe_multi` and `attach_uprobe_multi_at`. Linux 6.6.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 #[doc(alias = "bpf_uprobe_multi_opts")]
 pub struct UprobeMultiOpts<'a> {
     /// At the functions' returns.
@@ -78,6 +81,18 @@ pub struct UprobeMultiOpts<'a> {
     pub ref_ctr_offsets: &'a [u64],
     /// What `bpf_get_attach_cookie` gives the program, one for each target, or none. Not with a pattern.
     pub cookies: &'a [u64],
+    /// A directory at which the path starts or, with an empty path, the file itself, as [`Opening::Binary`](oxbpf_kernel::Opening::Binary)
+    /// gives it. Linux 6.13.
+    pub path_fd: Option<&'a Handle>,
+}
+
+impl UprobeTarget<'_> {
+    fn file_offset(&self) -> Option<u64> {
+        match *self {
+            Self::FileOffset(offset) => Some(offset),
+            Self::Function(_) => None,
+        }
+    }
 }
 
 pub(super) fn attach(
@@ -89,17 +104,33 @@ pub(super) fn attach(
     a.expect_type("attach_uprobe", &[ProgType::KPROBE])?;
     let name = if opts.is_return { "uretprobe" } else { "uprobe" };
     let frame = |path: &Path| Frame::Target(format!("{name} `{}:{target}`", path.display()));
-    let path = full_path(a.kernel, binary).map_err(|e| e.at(frame(binary)))?;
-    attach_in(a, &path, target, opts).map_err(|e| e.at(frame(&path)))
+    let path = syms::resolve_path(a.kernel, binary).map_err(|e| e.at(frame(binary)))?;
+    let place = place(a.kernel, &path, target).and_then(|(file, start)| {
+        let offset = start.checked_add(opts.offset);
+        Ok((file, offset.ok_or_else(|| Error::invalid_input("the offset is too large"))?))
+    });
+    place.and_then(|(file, offset)| attach_at(a, &file, offset, opts)).map_err(|e| e.at(frame(&path)))
 }
 
-fn attach_in(a: &Attach<'_>, path: &Path, target: UprobeTarget<'_>, opts: UprobeOpts) -> Result<Link> {
-    let start = match target {
-        UprobeTarget::Function(name) => syms::function_offset(a.kernel, path, name)?,
-        UprobeTarget::FileOffset(offset) => offset,
+/// The file that the kernel is to open, and the offset in it.
+fn place(kernel: &Kernel, path: &Path, target: UprobeTarget<'_>) -> Result<(PathBuf, u64)> {
+    if let (UprobeTarget::FileOffset(offset), (file, None)) = (target, split_archive(path)) {
+        return Ok((file, offset));
+    }
+    let binary = Binary::open(kernel, path)?;
+    let contents = binary.contents()?;
+    let offset = match target {
+        UprobeTarget::Function(name) => contents.function(&binary, name)?,
+        UprobeTarget::FileOffset(offset) => contents
+            .start
+            .checked_add(offset)
+            .ok_or_else(|| Error::invalid_input("the offset is too large"))?,
     };
-    let offset =
-        start.checked_add(opts.offset).ok_or_else(|| Error::invalid_input("the offset is too large"))?;
+    Ok((binary.path().into(), offset))
+}
+
+/// Attaches to an offset of a file.
+pub(super) fn attach_at(a: &Attach<'_>, path: &Path, offset: u64, opts: UprobeOpts) -> Result<Link> {
     if opts.ref_ctr_offset >> (64 - UPROBE_REF_CTR_OFFSET_SHIFT) != 0 {
         return Err(Error::invalid_input("the counter's offset takes more than 32 bits"));
     }
@@ -133,9 +164,7 @@ pub(super) fn attach_multi(
         ));
     }
     let frame = |path: &Path| Frame::Target(format!("functions `{}:{pattern}`", path.display()));
-    let path = full_path(a.kernel, binary).map_err(|e| e.at(frame(binary)))?;
-    let offsets = syms::matching_offsets(a.kernel, &path, pattern);
-    offsets.and_then(|offsets| create_multi(a, &path, &offsets, opts)).map_err(|e| e.at(frame(&path)))
+    attach_found(a, binary, opts, frame, |binary| syms::matching(&binary.contents()?, pattern))
 }
 
 /// Attaches to several places of a file.
@@ -146,29 +175,64 @@ pub(super) fn attach_multi_at(
     opts: UprobeMultiOpts<'_>,
 ) -> Result<Link> {
     let frame = |path: &Path| Frame::Target(format!("{} places of `{}`", targets.len(), path.display()));
-    let path = full_path(a.kernel, binary).map_err(|e| e.at(frame(binary)))?;
-    let attach = || {
-        let names: Vec<&str> = targets
-            .iter()
-            .filter_map(|t| match t {
-                UprobeTarget::Function(name) => Some(*name),
-                UprobeTarget::FileOffset(_) => None,
-            })
-            .collect();
-        let mut found = syms::function_offsets(a.kernel, &path, &names)?.into_iter();
-        let offsets: Vec<u64> = targets
-            .iter()
-            .filter_map(|t| match t {
-                UprobeTarget::Function(_) => found.next(),
-                UprobeTarget::FileOffset(offset) => Some(*offset),
-            })
-            .collect();
-        create_multi(a, &path, &offsets, opts)
-    };
-    attach().map_err(|e| e.at(frame(&path)))
+    let plain: Option<Vec<u64>> = targets.iter().map(|t| t.file_offset()).collect();
+    // Offsets in a plain file need no look at it.
+    if let (Some(offsets), (_, None)) = (plain, split_archive(binary)) {
+        let path = if opts.path_fd.is_some() { binary.into() } else { full_path(a, binary, frame)? };
+        return create_multi(a, &path, &offsets, opts).map_err(|e| e.at(frame(&path)));
+    }
+    attach_found(a, binary, opts, frame, |binary| {
+        let contents = binary.contents()?;
+        let offset = |target: &UprobeTarget<'_>| match *target {
+            UprobeTarget::Function(name) => contents.function(binary, name),
+            UprobeTarget::FileOffset(offset) => {
+                let sum = contents.start.checked_add(offset);
+                sum.ok_or_else(|| Error::invalid_input("the offset is too large"))
+            }
+        };
+        targets.iter().map(offset).collect()
+    })
 }
 
-fn create_multi(a: &Attach<'_>, path: &Path, offsets: &[u64], opts: UprobeMultiOpts<'_>) -> Result<Link> {
+fn full_path(a: &Attach<'_>, binary: &Path, frame: impl Fn(&Path) -> Frame) -> Result<PathBuf> {
+    syms::resolve_path(a.kernel, binary).map_err(|e| e.at(frame(binary)))
+}
+
+/// Attaches to what `find` finds in a file.
+fn attach_found(
+    a: &Attach<'_>,
+    binary: &Path,
+    opts: UprobeMultiOpts<'_>,
+    frame: impl Fn(&Path) -> Frame,
+    find: impl FnOnce(&Binary) -> Result<Vec<u64>>,
+) -> Result<Link> {
+    let (path, opened) = match opts.path_fd {
+        Some(file) if binary.as_os_str().is_empty() => {
+            (PathBuf::new(), Binary::of_handle(a.kernel, file, Path::new("the open file")))
+        }
+        Some(_) => {
+            let message = "symbols are looked up in a path or an open file: give offsets to a path that starts at a directory";
+            return Err(Error::invalid_input(message).at(frame(binary)));
+        }
+        None => {
+            let path = full_path(a, binary, &frame)?;
+            let opened = Binary::open(a.kernel, &path);
+            (path, opened)
+        }
+    };
+    let attach = |binary: Binary| {
+        let offsets = find(&binary)?;
+        create_multi(a, if opts.path_fd.is_some() { Path::new("") } else { binary.path() }, &offsets, opts)
+    };
+    opened.and_then(attach).map_err(|e| e.at(frame(&path)))
+}
+
+pub(super) fn create_multi(
+    a: &Attach<'_>,
+    path: &Path,
+    offsets: &[u64],
+    opts: UprobeMultiOpts<'_>,
+) -> Result<Link> {
     a.expect_type("attach_uprobe_multi", &[ProgType::KPROBE])?;
     if offsets.is_empty() {
         return Err(Error::invalid_input("no functions to attach to"));
@@ -199,16 +263,8 @@ fn create_multi(a: &Attach<'_>, path: &Path, offsets: &[u64], opts: UprobeMultiO
             Some(0) => std::process::id(),
             Some(pid) => pid,
         },
-        path_fd: None,
+        path_fd: opts.path_fd,
     };
     a.link_as(attach_type, Target::None, 0, kind)
         .map_err(|e| kprobe::unsupported_if_refused(e, feature, since))
-}
-
-fn full_path(kernel: &Kernel, binary: &Path) -> Result<PathBuf> {
-    if binary.to_string_lossy().contains("!/") {
-        return Err(Error::unsupported("probes in members of archives", "")
-            .with_message("probes in members of archives are not supported by this version"));
-    }
-    syms::resolve_path(kernel, binary)
 }

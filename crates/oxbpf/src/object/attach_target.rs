@@ -2,7 +2,7 @@
 
 use oxbpf_btf::{Btf, TypeId};
 use oxbpf_kernel::{BtfFd, GetInfo, InfoBuffers, Kernel, ObjectKind, ProgFd};
-use oxbpf_object::{ProgId, ProgramSpec};
+use oxbpf_object::{AttachKind, ProgId, ProgramSpec};
 use oxbpf_uapi::info::ProgInfo;
 use oxbpf_uapi::{AttachType, BtfKind, Cmd, Errno, ProgType};
 use zerocopy::IntoBytes;
@@ -10,6 +10,7 @@ use zerocopy::IntoBytes;
 use super::state::{AttachTarget, Core};
 use super::types::{KernelTypes, read_btf};
 use crate::error::{At, Error, Frame, Result, nearest};
+use crate::feature::Feature;
 
 /// How the kernel's BTF spells what programs of an attach type attach to: prefix of the name, and kind.
 fn spelling(attach_type: AttachType) -> (&'static str, BtfKind, &'static str) {
@@ -25,6 +26,21 @@ impl Core {
     pub(super) fn find_attach_targets(&mut self, types: &KernelTypes) -> Result<()> {
         for i in 0..self.programs.len() {
             let (Some(spec), Some(row)) = (self.spec.programs.get(i), self.programs.get(i)) else { continue };
+            if row.autoload && spec.flags.usdt && self.features.has(Feature::UprobeMultiLink) {
+                // Then all places of a probe are attached to by one link, which the program has to be loaded for.
+                if let Some(spec) = self.spec.programs.get_mut(i) {
+                    spec.expected_attach_type = AttachType::TRACE_UPROBE_MULTI;
+                }
+                continue;
+            }
+            if row.autoload && spec.attach == AttachKind::TracingMulti {
+                let module = find_module_of_pattern(types, spec.extra.as_deref());
+                let module = module.at(|| self.program_frame(ProgId(i as u32)))?;
+                if let Some(row) = self.programs.get_mut(i) {
+                    row.attach_target.btf_obj = module;
+                }
+                continue;
+            }
             let is_chosen = row.attach_target.func.is_some() || row.attach_target.prog.is_some();
             if !row.autoload || !(spec.flags.attach_btf || is_chosen) {
                 continue;
@@ -37,6 +53,16 @@ impl Core {
             }
         }
         Ok(())
+    }
+}
+
+/// BTF of the module that a pattern such as `veth:veth_*` is for.
+fn find_module_of_pattern(types: &KernelTypes, pattern: Option<&str>) -> Result<Option<BtfFd>> {
+    let Some((name, _)) = pattern.and_then(|p| p.split_once(':')) else { return Ok(None) };
+    let found = types.modules()?.iter().find(|m| m.name == name);
+    match found {
+        Some(module) => Ok(Some(module.fd.clone())),
+        None => Err(Error::not_found(format!("no module `{name}` has types")).with_errno(Errno::EINVAL)),
     }
 }
 

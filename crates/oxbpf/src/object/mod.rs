@@ -28,3 +28,4 @@ pub use globals::Global;
 pub use open::{OpenMapMut, OpenObject};
 pub(crate) use pin::pin;
 pub use prepared::{Object, PreparedObject};
+pub(crate) use types::KernelTypes;

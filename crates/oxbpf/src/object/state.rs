@@ -15,6 +15,7 @@ use oxbpf_uapi::Insn;
 
 use crate::error::{Error, Frame, Result, nearest};
 use crate::feature::Features;
+use crate::link::SpecIds;
 use crate::map::OwnedMap;
 
 /// How far an object has come.
@@ -58,6 +59,8 @@ pub struct Core {
     pub(crate) fd_array: Vec<Handle>,
     /// BTF of modules that instructions refer to, kept until the programs are loaded.
     pub(crate) module_fds: Vec<BtfFd>,
+    /// Ids of the records that tell programs of statically defined probes where arguments are.
+    pub(crate) usdt: Arc<SpecIds>,
     /// CO-RE relocations that found nothing, by the code and instruction that they left unusable.
     pub(crate) failed_core: Vec<FailedCore>,
 }
@@ -141,6 +144,7 @@ impl Core {
             btf_fd: None,
             fd_array: Vec::new(),
             module_fds: Vec::new(),
+            usdt: Arc::default(),
             failed_core: Vec::new(),
         }
     }

@@ -13,36 +13,36 @@ use crate::error::{At, Error, Frame, Result};
 
 /// BTF of a module.
 #[derive(Debug)]
-pub(super) struct Module {
-    pub(super) name: String,
-    pub(super) btf: Btf,
-    pub(super) fd: BtfFd,
+pub(crate) struct Module {
+    pub(crate) name: String,
+    pub(crate) btf: Btf,
+    pub(crate) fd: BtfFd,
 }
 
 /// Where a type of the kernel was found.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
-    pub(super) id: TypeId,
+pub(crate) struct Found {
+    pub(crate) id: TypeId,
     /// Index among the modules, `None` for the kernel itself.
-    pub(super) module: Option<usize>,
+    pub(crate) module: Option<usize>,
 }
 
 /// The types of the kernel that an object is loaded into.
 #[derive(Debug)]
-pub(super) struct KernelTypes {
+pub(crate) struct KernelTypes {
     kernel: Kernel,
     vmlinux: OnceCell<Arc<Btf>>,
     modules: OnceCell<Vec<Module>>,
 }
 
 impl KernelTypes {
-    pub(super) fn new(kernel: &Kernel) -> Self {
+    pub(crate) fn new(kernel: &Kernel) -> Self {
         Self { kernel: kernel.clone(), vmlinux: OnceCell::new(), modules: OnceCell::new() }
     }
 
     /// Types of the kernel itself.
     #[doc(alias = "btf__load_vmlinux_btf")]
-    pub(super) fn vmlinux(&self) -> Result<&Arc<Btf>> {
+    pub(crate) fn vmlinux(&self) -> Result<&Arc<Btf>> {
         if let Some(btf) = self.vmlinux.get() {
             return Ok(btf);
         }
@@ -64,7 +64,7 @@ impl KernelTypes {
     }
 
     /// Types of the modules, in the order in which they were loaded. A caller that may not list them sees none.
-    pub(super) fn modules(&self) -> Result<&[Module]> {
+    pub(crate) fn modules(&self) -> Result<&[Module]> {
         if let Some(modules) = self.modules.get() {
             return Ok(modules);
         }
@@ -75,7 +75,7 @@ impl KernelTypes {
     }
 
     /// A type by name: in the kernel, then in each module's own types.
-    pub(super) fn find(&self, name: &str, kind: BtfKind) -> Result<Option<Found>> {
+    pub(crate) fn find(&self, name: &str, kind: BtfKind) -> Result<Option<Found>> {
         if let Some(id) = self.vmlinux()?.find(name, kind) {
             return Ok(Some(Found { id, module: None }));
         }
@@ -83,7 +83,7 @@ impl KernelTypes {
     }
 
     /// A type by name in the modules, or in the one called `only`.
-    pub(super) fn find_in_modules(
+    pub(crate) fn find_in_modules(
         &self,
         name: &str,
         kind: BtfKind,
@@ -95,7 +95,7 @@ impl KernelTypes {
     }
 
     /// The BTF in which a type was found.
-    pub(super) fn btf_of(&self, found: &Found) -> Result<&Btf> {
+    pub(crate) fn btf_of(&self, found: &Found) -> Result<&Btf> {
         match self.module_of(found) {
             Some(module) => Ok(&module.btf),
             None => Ok(self.vmlinux()?),
@@ -103,7 +103,7 @@ impl KernelTypes {
     }
 
     /// The module in which a type was found.
-    pub(super) fn module_of(&self, found: &Found) -> Option<&Module> {
+    pub(crate) fn module_of(&self, found: &Found) -> Option<&Module> {
         self.modules.get()?.get(found.module?)
     }
 }
@@ -156,7 +156,7 @@ fn text(name: &[u8]) -> String {
 }
 
 /// The bytes of a BTF object in the kernel.
-pub(super) fn read_btf(kernel: &Kernel, object: &Handle) -> Result<Vec<u8>> {
+pub(crate) fn read_btf(kernel: &Kernel, object: &Handle) -> Result<Vec<u8>> {
     let size = btf_info(kernel, object, &mut [], &mut [])?.btf_size;
     let mut bytes = vec![0; size as usize];
     btf_info(kernel, object, &mut bytes, &mut [])?;

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use oxbpf_elf::{ElfError, ElfErrorKind, ExecFile};
-use oxbpf_kernel::{Blob, Fact, Kernel};
+use oxbpf_kernel::Kernel;
 
-use crate::error::{At, Error, Frame, Result};
+use super::binary::{Binary, Contents};
+use crate::error::{Error, Result};
 
-/// The file offset of the function `name` in the program or library at `path`.
+/// The file offset of the function `name` in the program or library at `path`, or of a library in an archive
+/// (`/data/app.apk!/lib/x.so`), where it is that in the archive.
 ///
 /// `name` may have a version behind `@` or `@@`: `malloc@GLIBC_2.2.5`.
 ///
@@ -16,9 +17,8 @@ use crate::error::{At, Error, Frame, Result};
 /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the file is no ELF file or two functions have the name.
 #[doc(alias = "elf_find_func_offset_from_file")]
 pub fn function_offset(kernel: &Kernel, path: &Path, name: &str) -> Result<u64> {
-    let file = read(kernel, path)?;
-    let exec = parse(&file, path)?;
-    exec.func(name).map(|f| f.file_offset).map_err(error)
+    let binary = Binary::open(kernel, path)?;
+    binary.contents()?.function(&binary, name)
 }
 
 /// The file offsets of functions, in the order of `names`.
@@ -30,9 +30,9 @@ pub fn function_offsets(kernel: &Kernel, path: &Path, names: &[&str]) -> Result<
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let file = read(kernel, path)?;
-    let exec = parse(&file, path)?;
-    names.iter().map(|name| exec.func(name).map(|f| f.file_offset).map_err(error)).collect()
+    let binary = Binary::open(kernel, path)?;
+    let contents = binary.contents()?;
+    names.iter().map(|name| contents.function(&binary, name)).collect()
 }
 
 /// The file offsets of the functions whose names match a pattern of `*` and `?`.
@@ -41,28 +41,15 @@ pub fn function_offsets(kernel: &Kernel, path: &Path, names: &[&str]) -> Result<
 /// As [`function_offset`]; [`NotFound`](crate::ErrorKind::NotFound) if none matches.
 #[doc(alias = "elf_resolve_pattern_offsets")]
 pub fn matching_offsets(kernel: &Kernel, path: &Path, pattern: &str) -> Result<Vec<u64>> {
-    let file = read(kernel, path)?;
-    let offsets: Vec<u64> =
-        parse(&file, path)?.funcs_by_glob(pattern).iter().map(|f| f.file_offset).collect();
+    let binary = Binary::open(kernel, path)?;
+    matching(&binary.contents()?, pattern)
+}
+
+pub(crate) fn matching(contents: &Contents<'_>, pattern: &str) -> Result<Vec<u64>> {
+    let found = contents.exec.funcs_by_glob(pattern);
+    let offsets: Vec<u64> = found.iter().filter_map(|f| f.file_offset.checked_add(contents.start)).collect();
     if offsets.is_empty() {
         return Err(Error::not_found("no function matches"));
     }
     Ok(offsets)
-}
-
-fn read(kernel: &Kernel, path: &Path) -> Result<Blob> {
-    kernel.fact(Fact::Binary(path)).at(|| Frame::Path(path.into()))
-}
-
-fn parse<'d>(file: &'d Blob, path: &Path) -> Result<ExecFile<'d>> {
-    ExecFile::parse(file, &path.to_string_lossy()).map_err(error)
-}
-
-fn error(e: ElfError) -> Error {
-    let base = match e.kind() {
-        ElfErrorKind::NoSuchSymbol { .. } | ElfErrorKind::NoSymbolTable => Error::not_found(""),
-        _ => Error::invalid_input(""),
-    };
-    // The file is named by the caller.
-    base.with_errno(e.errno()).with_message(e.kind().to_string()).with_source(e)
 }

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use oxbpf_kernel::{Fact, Kernel};
+use oxbpf_kernel::{Kernel, Opening};
 
 use crate::error::{Error, Result};
 
@@ -31,7 +31,7 @@ pub fn resolve_path(kernel: &Kernel, file: &Path) -> Result<PathBuf> {
     let variable = if is_library(&name) { "LD_LIBRARY_PATH" } else { "PATH" };
     let directories = search_directories(&name, env::var_os(variable).as_deref());
     let mut candidates = directories.iter().map(|dir| dir.join(file));
-    candidates.find(|path| kernel.fact(Fact::Binary(path)).is_ok()).ok_or_else(|| {
+    candidates.find(|path| kernel.open(Opening::Binary(path)).is_ok()).ok_or_else(|| {
         let searched: Vec<_> = directories.iter().map(|d| d.display().to_string()).collect();
         Error::not_found(format!("no `{name}` in {}", searched.join(":")))
     })

@@ -108,11 +108,15 @@ fn missing_files_and_functions_are_named_in_the_error() {
     check("/proc/self/maps", "f", ErrorKind::InvalidInput, "uprobe `/proc/self/maps:f`: ");
     let libc = libc.to_str().expect("UTF-8");
     check(libc, "no_such_function", ErrorKind::NotFound, &format!("uprobe `{libc}:no_such_function`: "));
-    let archive = uprobe::attach(
+    check("/a.apk!/lib/b.so", "f", ErrorKind::NotFound, "uprobe `/a.apk!/lib/b.so:f`: /a.apk: ENOENT");
+    let archive = format!("{libc}!/lib/b.so");
+    let start = format!("uprobe `{archive}:f`: archive, at ");
+    check(&archive, "f", ErrorKind::InvalidInput, &start);
+    let near = uprobe::attach(
         &probe.attach(),
-        Path::new("/a.apk!/lib/b.so"),
-        UprobeTarget::Function("f"),
+        Path::new(libc),
+        UprobeTarget::Function("getppidd"),
         UprobeOpts::default(),
     );
-    assert!(matches!(archive.map_err(|e| e.kind()), Err(ErrorKind::Unsupported { .. })));
+    assert_eq!(near.expect_err("can't be").hint(), "did you mean `getppid`?");
 }
