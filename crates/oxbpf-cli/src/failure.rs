@@ -42,6 +42,11 @@ pub(crate) fn report(error: &Error) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// An error in one line.
+pub(crate) fn line(error: &Error) -> String {
+    chain(error)
+}
+
 /// The message, with the reasons that the embedded kernel gave, and the whole log of the verifier where `verbose`.
 fn message(error: &Error, reasons: &[String], verbose: bool) -> String {
     let inner = error.downcast_ref::<oxbpf::Error>();

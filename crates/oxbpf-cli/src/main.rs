@@ -1,4 +1,4 @@
-//! The `oxbpf` command: one module a noun, and `run`.
+//! The `oxbpf` command: `run`, and the nouns of [`tool`].
 //!
 //! What is for the user's eyes or for another program goes to standard output, everything about the run itself to standard error.
 
@@ -7,6 +7,7 @@ mod log;
 mod run;
 mod set;
 mod show;
+mod tool;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,10 @@ enum Noun {
 }
 
 fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    if tool::is_meant(&words) {
+        return tool::main(words);
+    }
     let cli = Cli::parse();
     let result = match cli.noun {
         Noun::Run(args) => run::main(args),

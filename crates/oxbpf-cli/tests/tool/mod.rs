@@ -1,5 +1,7 @@
 //! The built command, run with a time limit.
 
+#![allow(dead_code, reason = "no test binary uses all of it")]
+
 use std::cell::OnceCell;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
@@ -34,8 +36,19 @@ pub(crate) fn binary() -> String {
 
 /// `oxbpf run --backend BACKEND ARGS…` in the root of the repository, with nothing to read.
 pub(crate) fn command(backend: &str, args: &[&str]) -> Command {
+    let mut command = bare();
+    command.args(["run", "--backend", backend]).args(args);
+    command
+}
+
+/// Runs `oxbpf WORDS…` to the end.
+pub(crate) fn noun<'w>(words: impl IntoIterator<Item = &'w str>) -> Ended {
+    wait(bare().args(words).spawn().expect("oxbpf starts"))
+}
+
+fn bare() -> Command {
     let mut command = Command::new(binary());
-    command.current_dir(testkit::root()).args(["run", "--backend", backend]).args(args);
+    command.current_dir(testkit::root());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // Cargo's, which makes commands look for their libraries elsewhere first.
     command.env_remove("LD_LIBRARY_PATH").env("LC_ALL", "C");

@@ -1,0 +1,188 @@
+//! `btf dump`: types, as text or JSON.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use oxbpf::Kernel;
+use oxbpf_btf::{Btf, BtfBuilder, TypeId, text};
+use oxbpf_kernel::{GetInfo, Handle, InfoBuffers, ObjectKind};
+use oxbpf_uapi::info::{BtfInfo, MapInfo, ProgInfo};
+use zerocopy::IntoBytes;
+
+use super::json;
+use super::show::btf_info;
+use crate::tool::select::{info, open_id};
+use crate::tool::{Args, Tool};
+
+const SYSFS: &str = "/sys/kernel/btf/";
+const SYSFS_VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+
+/// What to show.
+struct Wanted {
+    btf: Arc<Btf>,
+    /// Only these types; all where empty.
+    roots: Vec<TypeId>,
+    /// Whether the source said which types, so that `root_id` can't.
+    has_roots: bool,
+}
+
+pub(super) fn run(tool: &mut Tool, args: &mut Args<'_>) -> Result<()> {
+    let mut wanted = source(tool, args)?;
+    while !args.is_empty() {
+        match args.one_of(&["format", "root_id"])? {
+            "format" => _ = args.one_of(&["raw"])?,
+            _ => add_root(&mut wanted, args.number("ROOT_ID")?)?,
+        }
+    }
+    for root in &wanted.roots {
+        if wanted.btf.get(*root).is_err() {
+            bail!("invalid root ID: {}", root.0);
+        }
+    }
+    raw(tool, &wanted);
+    Ok(())
+}
+
+fn add_root(wanted: &mut Wanted, root: u32) -> Result<()> {
+    if wanted.has_roots {
+        bail!("cannot use root_id with other type filtering");
+    }
+    if wanted.roots.contains(&TypeId(root)) {
+        bail!("duplicate root_id {root} supplied");
+    }
+    wanted.roots.push(TypeId(root));
+    Ok(())
+}
+
+fn raw(tool: &mut Tool, wanted: &Wanted) {
+    let out = &mut tool.out;
+    let btf = &wanted.btf;
+    let roots = wanted.roots.iter().filter_map(|id| btf.get(*id).ok());
+    let all = btf.own_types().take(if wanted.roots.is_empty() { usize::MAX } else { 0 });
+    let mut types = roots.chain(all);
+    if out.is_json() {
+        out.object(|out| out.name("types").array(|out| types.for_each(|t| json::show(out, t))));
+        return;
+    }
+    while let (Some(t), false) = (types.next(), out.is_broken()) {
+        writeln!(out, "{}", text::show(t));
+    }
+}
+
+fn source(tool: &mut Tool, args: &mut Args<'_>) -> Result<Wanted> {
+    let whole = |btf| Wanted { btf, roots: Vec::new(), has_roots: false };
+    match args.one_of(&["id", "prog", "map", "file"])? {
+        "id" => from_kernel(tool, args.number("ID")?).map(whole),
+        "prog" => {
+            let prog = tool.prog(args)?;
+            let info: ProgInfo = info(&tool.kernel(), &prog)?;
+            from_kernel(tool, info.btf_id).map(whole)
+        }
+        "map" => {
+            let map = tool.map(args)?;
+            let info: MapInfo = info(&tool.kernel(), &map)?;
+            let (key, value) = (TypeId(info.btf_key_type_id), TypeId(info.btf_value_type_id));
+            let roots = if args.accept("key") {
+                vec![key]
+            } else if args.accept("value") {
+                vec![value]
+            } else if args.accept("all") {
+                vec![]
+            } else {
+                // Without a word both are meant.
+                let _ = args.accept("kv");
+                vec![key, value]
+            };
+            let btf = from_kernel(tool, info.btf_id)?;
+            Ok(Wanted { btf, has_roots: !roots.is_empty(), roots })
+        }
+        _ => files(tool, args).map(whole),
+    }
+}
+
+/// The types that the user gave as base.
+fn given_base(tool: &Tool) -> Result<Option<Arc<Btf>>> {
+    match &tool.options.base_btf {
+        Some(path) => parse(path, None).map(Some).with_context(|| format!("base BTF '{}'", path.display())),
+        None => Ok(None),
+    }
+}
+
+fn sysfs_base() -> Result<Arc<Btf>> {
+    parse(Path::new(SYSFS_VMLINUX), None)
+}
+
+/// BTF of the kernel by id. That of a module is read on top of vmlinux.
+fn from_kernel(tool: &mut Tool, id: u32) -> Result<Arc<Btf>> {
+    let kernel = tool.kernel();
+    let Some(object) = open_id(&kernel, ObjectKind::Btf, id)? else {
+        bail!("get btf by id ({id}): No such file or directory");
+    };
+    let (info, name) = btf_info(&kernel, &object)?;
+    let base = match given_base(tool)? {
+        None if info.kernel_btf != 0 && name != "vmlinux" => Some(sysfs_base()?),
+        base => base,
+    };
+    let bytes = contents(&kernel, &object, info.btf_size)?;
+    let btf = match base {
+        Some(base) => Btf::parse_split(bytes, base),
+        None => Btf::parse(bytes),
+    };
+    btf.map(Arc::new).with_context(|| format!("get btf by id ({id})"))
+}
+
+fn contents(kernel: &Kernel, object: &Handle, size: u32) -> Result<Vec<u8>> {
+    let (mut info, mut bytes) = (BtfInfo::default(), vec![0; size as usize]);
+    let buffers = InfoBuffers::Btf { btf: &mut bytes, name: &mut [] };
+    kernel.get_info(GetInfo { object, info: info.as_mut_bytes(), buffers }).context("can't get BTF")?;
+    Ok(bytes)
+}
+
+/// One file, or several on one base made one.
+fn files(tool: &mut Tool, args: &mut Args<'_>) -> Result<Arc<Btf>> {
+    let mut files: Vec<PathBuf> = vec![args.path("FILE")?.to_owned()];
+    while args.accept("file") {
+        files.push(args.path("FILE")?.to_owned());
+    }
+    // That one is the base of the others.
+    let mut split: Vec<_> = files.iter().filter(|f| *f != Path::new(SYSFS_VMLINUX)).collect();
+    let mut base = given_base(tool)?;
+    if base.is_none() && split.iter().any(|f| f.starts_with(SYSFS)) {
+        base = Some(sysfs_base()?);
+    }
+    if split.is_empty() {
+        split = files.iter().take(1).collect();
+    }
+    if let [one] = split[..] {
+        return parse(one, base).with_context(|| format!("failed to load BTF from {}", one.display()));
+    }
+    let base = base.ok_or_else(|| {
+        anyhow!("base BTF is required when merging multiple BTF files; use -B/--base-btf or use sysfs paths")
+    })?;
+    let mut merged = BtfBuilder::new_split(base.clone());
+    for file in split {
+        let name = file.display();
+        let btf =
+            parse(file, Some(base.clone())).with_context(|| format!("failed to load BTF from {name}"))?;
+        merged.append_btf(&btf).with_context(|| format!("failed to merge BTF from {name}"))?;
+    }
+    merged.dedup().context("failed to dedup combined BTF")?;
+    merged.finish().map(Arc::new).context("failed to dedup combined BTF")
+}
+
+/// Raw BTF, or that of an ELF file.
+fn parse(path: &Path, base: Option<Arc<Btf>>) -> Result<Arc<Btf>> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let bytes = if bytes.starts_with(b"\x7fELF") { elf_section(&bytes, path)? } else { bytes };
+    let btf = match base {
+        Some(base) => Btf::parse_split(bytes, base),
+        None => Btf::parse(bytes),
+    };
+    Ok(Arc::new(btf?))
+}
+
+fn elf_section(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
+    let file = oxbpf_elf::ExecFile::parse(bytes, &path.display().to_string())?;
+    Ok(file.section(".BTF").context("it has no .BTF section")?.to_vec())
+}

@@ -1,0 +1,29 @@
+//! `oxbpf btf`: what types the kernel and files have.
+
+mod dump;
+mod json;
+mod show;
+
+use super::{Noun, Verb, terms};
+
+pub(super) const NOUN: Noun = Noun {
+    name: "btf",
+    verbs: &[
+        Verb { name: "show", alias: Some("list"), usage: "[id BTF_ID]", run: show::run },
+        Verb {
+            name: "dump",
+            alias: None,
+            usage: "BTF_SRC [format FORMAT] [root_id ROOT_ID]...",
+            run: dump::run,
+        },
+    ],
+    terms: &[
+        (
+            "BTF_SRC",
+            "{ id BTF_ID | prog PROG | map MAP [{ key | value | kv | all }] | file FILE [file FILE]... }",
+        ),
+        ("FORMAT", "{ raw }"),
+        terms::MAP,
+        terms::PROG,
+    ],
+};
