@@ -13,6 +13,7 @@ use oxbpf_btf::{Btf, BtfBuilder, Bytes, CoreReloKind, IntFlags, Type, TypeId};
 use oxbpf_kernel::Fact;
 use testkit::BpfObject;
 
+use crate::growth::Work;
 use crate::{Figure, Row, Target};
 
 const ROUNDS: usize = 20;
@@ -154,6 +155,25 @@ fn measure(object: &[u8], rounds: usize) -> Result<[Vec<Figure>; 2]> {
     }
     std::fs::remove_file(file)?;
     Ok(figures)
+}
+
+pub(crate) const ROWS: &[&str] =
+    &["core_1k", "core_1k_rss", "core_many", "core_many_rss", "load_tp_btf", "load_tp_btf_rss"];
+
+/// Loads `core_many` with 50 programs and more.
+pub(crate) fn grow(scale: usize) -> Result<Work> {
+    let programs = 50 * scale;
+    let here = std::env::current_exe()?;
+    let here = here.parent().context("no directory")?;
+    let (program, file) = (here.join("core_oxbpf"), here.join(format!("core_{programs}.bpf.o")));
+    let object = object(&kernel_types()?, "socket", programs, 3, 8)?;
+    let load = move || {
+        std::fs::write(&file, &object)?;
+        let result = run(&program, &file);
+        std::fs::remove_file(&file)?;
+        Ok(result?.0)
+    };
+    Ok((programs, Box::new(load)))
 }
 
 pub(crate) fn rows() -> Result<Vec<Row>> {

@@ -1,111 +1,68 @@
 //! Rows of figures: oxbpf and its peers in alternation, in one run. Only ratios of one run count, and nothing fails on time.
 //!
-//! `cargo xtask bench [--json] [FILTER]`, as root on Linux with BTF.
+//! `cargo xtask bench [--json] [--growth] [FILTER]`, as root on Linux with BTF. The filter is part of the name of a group or a row.
+//! With `--growth`, inputs are doubled four times instead, and the exponent of time by size is printed.
+//!
+//! A group is one file with a function that gives its rows, and one line in [`GROUPS`].
 
 mod btf_open;
 mod core;
+mod growth;
 mod min_process;
+mod obj_open;
 mod ring_drain;
+mod row;
 mod size;
 
 use anyhow::Result;
+use growth::Growth;
+use row::{Figure, Row, Target, alternate};
 
-/// What a row measured, of one candidate.
-#[derive(Debug)]
-struct Figure {
-    who: &'static str,
-    /// Smaller is better for all rows.
-    median: f64,
-    min: f64,
-}
-
-/// One row: the first figure is ours.
-#[derive(Debug)]
-struct Row {
+/// Rows that are measured together.
+struct Group {
     name: &'static str,
-    what: &'static str,
-    unit: &'static str,
-    figures: Vec<Figure>,
-    /// Who the target is about, and the most that our minimum may be of theirs; a limit of its own if nobody.
-    target: Target,
+    /// Names of its rows.
+    rows: &'static [&'static str],
+    run: fn() -> Result<Vec<Row>>,
+    growth: &'static [Growth],
 }
 
-#[derive(Debug)]
-enum Target {
-    Ratio(&'static str, f64),
-    AtMost(f64),
+impl Group {
+    const fn new(name: &'static str, rows: &'static [&'static str], run: fn() -> Result<Vec<Row>>) -> Self {
+        Self { name, rows, run, growth: &[] }
+    }
+
+    const fn growth(self, growth: &'static [Growth]) -> Self {
+        Self { growth, ..self }
+    }
 }
 
-type Bench = (&'static str, fn() -> Result<Vec<Row>>);
-
-const BENCHES: &[Bench] = &[
-    ("min_process", min_process::rows),
-    ("btf_open", btf_open::rows),
-    ("core", core::rows),
-    ("ring_drain", ring_drain::rows),
-    ("binary_size", size::rows),
+const GROUPS: &[Group] = &[
+    Group::new("min_process", &["min_process", "min_process_cpu", "min_process_rss"], min_process::rows),
+    Group::new("obj_open", &["obj_open"], obj_open::rows).growth(&[Growth { name: "obj_open", what: "programs", run: obj_open::grow }]),
+    Group::new("btf_open", &["btf_open"], btf_open::rows),
+    Group::new("core", core::ROWS, core::rows).growth(&[Growth { name: "core_many", what: "programs", run: core::grow }]),
+    Group::new("ring_drain", &["ring_drain"], ring_drain::rows),
+    Group::new("binary_size", &["binary_size"], size::rows),
 ];
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let json = args.iter().any(|a| a == "--json");
-    let filter = args.iter().find(|a| !a.starts_with("--"));
-    for (name, bench) in BENCHES {
-        if filter.is_some_and(|f| !name.contains(f.as_str())) {
-            continue;
-        }
-        for row in bench()? {
-            if json { println!("{}", row.json()) } else { println!("{}", row.text()) }
+    let has = |option: &str| args.iter().any(|a| a == option);
+    let filter = args.iter().find(|a| !a.starts_with("--")).map_or("", String::as_str);
+    let json = has("--json");
+    for group in GROUPS {
+        let wants = |row: &str| group.name.contains(filter) || row.contains(filter);
+        if has("--growth") {
+            for growth in group.growth.iter().filter(|g| wants(g.name)) {
+                let curve = growth.measure()?;
+                if json { println!("{}", curve.json()) } else { println!("{}", curve.text()) }
+            }
+        } else if group.rows.iter().any(|row| wants(row)) {
+            for row in (group.run)()?.iter().filter(|r| wants(r.name)) {
+                if json { println!("{}", row.json()) } else { println!("{}", row.text()) }
+            }
         }
     }
     Ok(())
-}
-
-impl Figure {
-    /// Median and minimum of samples.
-    fn of(who: &'static str, mut samples: Vec<f64>) -> Self {
-        samples.sort_by(f64::total_cmp);
-        let median = samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN);
-        Self { who, median, min: samples.first().copied().unwrap_or(f64::NAN) }
-    }
-}
-
-impl Row {
-    fn ours(&self) -> f64 {
-        self.figures.first().map_or(f64::NAN, |f| f.min)
-    }
-
-    /// Whether the target is met, and how it reads.
-    fn verdict(&self) -> (bool, String) {
-        match self.target {
-            Target::AtMost(limit) => (self.ours() <= limit, format!("at most {limit} {}", self.unit)),
-            Target::Ratio(who, most) => {
-                let theirs = self.figures.iter().find(|f| f.who == who).map_or(f64::NAN, |f| f.min);
-                (self.ours() <= theirs * most, format!("at most {most:.2} of {who}"))
-            }
-        }
-    }
-
-    fn text(&self) -> String {
-        let mut line = format!("{:<18} {} ({})", self.name, self.what, self.unit);
-        for f in &self.figures {
-            let ratio = self.ours() / f.min;
-            line += &format!("\n    {:<10} median {:>12.3}  min {:>12.3}", f.who, f.median, f.min);
-            if f.who != "oxbpf" {
-                line += &format!("  oxbpf/it {ratio:.3}");
-            }
-        }
-        let (met, target) = self.verdict();
-        line + &format!("\n    target {target}: {}", if met { "met" } else { "MISSED" })
-    }
-
-    fn json(&self) -> serde_json::Value {
-        let (met, target) = self.verdict();
-        let figures: Vec<_> = self
-            .figures
-            .iter()
-            .map(|f| serde_json::json!({ "who": f.who, "median": f.median, "min": f.min, "ratio": self.ours() / f.min }))
-            .collect();
-        serde_json::json!({ "row": self.name, "unit": self.unit, "figures": figures, "target": target, "met": met })
-    }
 }
