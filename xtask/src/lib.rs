@@ -4,6 +4,7 @@ pub mod bench;
 pub mod ci;
 pub mod codegen;
 pub mod cross;
+pub mod fuzz;
 pub mod tidy;
 pub mod vm;
 

@@ -1,7 +1,7 @@
 //! `cargo xtask TASK`.
 
 use anyhow::{Result, bail};
-use xtask::{bench, ci, codegen, cross, say, tidy, vm};
+use xtask::{bench, ci, codegen, cross, fuzz, say, tidy, vm};
 
 /// Name, arguments, what it does, function.
 type Task = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<()>);
@@ -17,6 +17,12 @@ const TASKS: &[Task] = &[
     ),
     ("cross", "ARCH CARGO-ARGS…", "build or test for another architecture or the oldest Rust", cross::main),
     ("bench", "[--json] [FILTER]", "compare with C libbpf, libbpf-rs and aya", bench::main),
+    (
+        "fuzz",
+        "[--seed S] [--count N] [--target T] [--seconds X] [--huge]",
+        "210,000 damaged inputs: no panic, no hang, bounded memory",
+        fuzz::main,
+    ),
     ("codegen", "[--check]", "rebuild what is generated: example objects, documents", codegen::main),
 ];
 

@@ -1,0 +1,90 @@
+//! What mutants begin from: the repository's test data, and what `fuzz/corpus/TARGET` has.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::targets::join;
+
+const LITTLE: &[u8] = include_bytes!("../../testdata/btf/kinds.bpfel.btf");
+const BIG: &[u8] = include_bytes!("../../testdata/btf/kinds.bpfeb.btf");
+const LITTLE_EXT: &[u8] = include_bytes!("../../testdata/btf/kinds.bpfel.btf_ext");
+const BIG_EXT: &[u8] = include_bytes!("../../testdata/btf/kinds.bpfeb.btf_ext");
+const SPLIT: &[u8] = include_bytes!("../../testdata/split/libbpf.bin");
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("fuzz is a folder of the repository")
+}
+
+/// Inputs of a target, in an order that is the same everywhere.
+///
+/// # Errors
+/// If test data can not be read.
+pub fn of(target: &str) -> std::io::Result<Vec<Vec<u8>>> {
+    let mut seeds = match target {
+        "btf" | "btf_dedup" | "btf_dump" => {
+            let mut seeds = vec![LITTLE.to_vec(), BIG.to_vec()];
+            seeds.extend(split_cases().into_iter().take(12).map(|case| case[2].to_vec()));
+            seeds
+        }
+        "btf_ext" => vec![join(&[LITTLE_EXT, LITTLE]), join(&[BIG_EXT, BIG])],
+        "btf_relocate" => split_cases()
+            .into_iter()
+            .flat_map(|[base, split, new]| [join(&[base, split, new]), join(&[base, split, base])])
+            .collect(),
+        // Small ones give more mutants a second.
+        "elf" | "object" => files(&root().join("testdata/objects"), "o")?
+            .iter()
+            .filter(|path| fs::metadata(path).is_ok_and(|m| m.len() < 12 << 10))
+            .map(fs::read)
+            .collect::<Result<_, _>>()?,
+        _ => Vec::new(),
+    };
+    for path in files(&root().join("fuzz/corpus").join(target), "")? {
+        seeds.push(fs::read(path)?);
+    }
+    Ok(seeds)
+}
+
+/// Base, split BTF and another base of recorded cases; see testdata/split/README.md.
+fn split_cases() -> Vec<[&'static [u8]; 3]> {
+    let mut rest = SPLIT;
+    // An answer that is an error is a number without bytes.
+    let mut next = move || -> Option<Option<&'static [u8]>> {
+        let (len, more) = rest.split_first_chunk::<4>()?;
+        let len = u32::from_le_bytes(*len) as usize;
+        rest = more;
+        if len >= 0xffff_0000 {
+            return Some(None);
+        }
+        let (file, behind) = rest.split_at_checked(len)?;
+        rest = behind;
+        Some(Some(file))
+    };
+    let mut cases = Vec::new();
+    while let (Some(Some(base)), Some(Some(split)), Some(Some(new))) = (next(), next(), next()) {
+        cases.push([base, split, new]);
+        // The distilled base, and the two results if there is one.
+        if next().flatten().is_some() {
+            next();
+            next();
+        }
+    }
+    cases.truncate(24);
+    cases
+}
+
+fn files(dir: &Path, extension: &str) -> std::io::Result<Vec<PathBuf>> {
+    if !dir.exists() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_file() && (extension.is_empty() || path.extension().is_some_and(|e| e == extension)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,189 @@
+//! What is called on hostile bytes. Where a target takes several files, [`parts`] cuts them out of one input.
+
+use std::sync::Arc;
+
+use oxbpf_btf::dump_data::{DumpDataOpts, dump_data};
+use oxbpf_btf::sanitize::{SanitizeFeatures, sanitize};
+use oxbpf_btf::{Btf, BtfBuilder, BtfExt, ByteOrder, Bytes, TypeId, text, value};
+use oxbpf_elf::{ElfObject, ExecFile};
+
+/// A target's name and function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    ("btf", btf),
+    ("btf_ext", btf_ext),
+    ("btf_dedup", btf_dedup),
+    ("btf_dump", btf_dump),
+    ("btf_relocate", btf_relocate),
+    ("elf", elf),
+    ("object", object),
+];
+
+/// How many types of one name in a chain a target goes through within a second. Deduplication compares each with each,
+/// all along the chain, as libbpf's does.
+pub fn longest_chain(target: &str) -> u32 {
+    if target == "btf_dedup" { 300 } else { 20_000 }
+}
+
+/// Above this, only what a reader of one type would call is called: the input is big so that chains are deep, and going
+/// through all of it is another test.
+const BIG: usize = 1 << 20;
+
+/// Reads, measures, looks up, checks, prints and rewrites.
+pub fn btf(data: &[u8]) {
+    let Ok(mut btf) = Btf::parse(data.to_vec()) else { return };
+    let last = TypeId(btf.type_count() - 1);
+    for id in [TypeId(1), last] {
+        let _ = (btf.size_of(id), btf.align_of(id), btf.resolve(id), btf.c_name(id));
+    }
+    if data.len() > BIG {
+        let _ = btf.validate();
+        return;
+    }
+    for t in btf.types() {
+        let _ = (btf.size_of(t.id()), btf.align_of(t.id()), btf.resolve(t.id()));
+        // A name in C may take a thousand steps, whatever the number of types.
+        if t.id().0 < 1000 {
+            let _ = btf.c_name(t.id());
+        }
+        if !t.name().is_empty() {
+            assert!(btf.find(t.name(), t.kind()).is_some_and(|id| id <= t.id()));
+        }
+    }
+    let _ = (btf.find_all("int").count(), btf.find_essential("nested").count());
+    btf.set_byte_order(ByteOrder::FOREIGN);
+    if let Ok(swapped) = btf.to_bytes() {
+        let back = Btf::parse(swapped.to_vec()).expect("swapped BTF is read");
+        assert_eq!(back.raw(), btf.raw(), "swapping twice changes nothing");
+    }
+    btf.set_byte_order(ByteOrder::NATIVE);
+    if btf.validate().is_err() {
+        return;
+    }
+    let printed = text::print(&btf);
+    if let Ok(again) = text::parse(&printed) {
+        assert_eq!(again.type_count(), btf.type_count());
+    }
+    if let Ok(b) = BtfBuilder::from_btf(&btf) {
+        assert_eq!(text::print(&b.finish().expect("what was valid stays so")), printed);
+    }
+    for features in FEATURES {
+        if let Some(bytes) = sanitize(&btf, &features()) {
+            Btf::parse(bytes).expect("sanitised BTF is read");
+        }
+    }
+}
+
+const FEATURES: &[fn() -> SanitizeFeatures] = &[
+    || SanitizeFeatures::NONE,
+    || SanitizeFeatures { func: false, ..SanitizeFeatures::ALL },
+    || SanitizeFeatures { datasec: false, ..SanitizeFeatures::ALL },
+    || SanitizeFeatures { enum64: false, layout: false, ..SanitizeFeatures::ALL },
+];
+
+/// Reads records, writes them in the other byte order.
+pub fn btf_ext(data: &[u8]) {
+    let [ext, types] = parts(data);
+    let Ok(btf) = Btf::parse(types.to_vec()) else { return };
+    let Ok(mut ext) = BtfExt::parse(ext.to_vec()) else { return };
+    for sec in ext.func_infos(&btf).unwrap_or_default() {
+        assert!(sec.for_program(0..64, 0).len() <= sec.raw.len());
+    }
+    for sec in ext.line_infos(&btf).unwrap_or_default() {
+        assert!(sec.for_program(8..4096, 7).len() <= sec.raw.len());
+    }
+    let _ = ext.core_relos(&btf);
+    ext.set_byte_order(ByteOrder::FOREIGN);
+    let swapped = ext.to_bytes().to_vec();
+    let back = BtfExt::parse(swapped).expect("swapped records are read");
+    assert_eq!(back.raw(), ext.raw(), "swapping twice changes nothing");
+}
+
+/// Appends, deduplicates, reorders.
+pub fn btf_dedup(data: &[u8]) {
+    let Ok(btf) = Btf::parse(data.to_vec()) else { return };
+    let mut b = BtfBuilder::new();
+    if b.append_btf(&btf).is_err() || b.append_btf(&btf).is_err() {
+        return;
+    }
+    if b.dedup().is_err() {
+        return;
+    }
+    let once = b.to_bytes().expect("it was read from bytes");
+    let Ok(again) = Btf::parse(once.clone()) else { return };
+    let map: Vec<TypeId> = core::iter::once(0).chain((1..again.type_count()).rev()).map(TypeId).collect();
+    if let Ok(mut b) = BtfBuilder::from_btf(&again) {
+        let _ = b.permute(&map);
+        let _ = b.finish();
+    }
+}
+
+/// Prints types and values.
+pub fn btf_dump(data: &[u8]) {
+    let Ok(btf) = Btf::parse(data.to_vec()) else { return };
+    let value = [0x5a; 400];
+    let opts = DumpDataOpts { emit_zeroes: true, ..Default::default() };
+    let count = btf.type_count();
+    let all = if data.len() > BIG { count.saturating_sub(2)..count } else { 1..count };
+    for id in all.map(TypeId) {
+        let mut out = String::new();
+        let _ = dump_data(&btf, id, &value, &opts, &mut out);
+        assert!(out.len() < 1 << 20, "text of {} bytes", out.len());
+        let _ = value::decode(&btf, id, &value);
+    }
+}
+
+/// Distils and relocates.
+pub fn btf_relocate(data: &[u8]) {
+    let [base, split, new] = parts(data);
+    let (Ok(base), Ok(new)) = (Btf::parse(base.to_vec()), Btf::parse(new.to_vec())) else { return };
+    let new = Arc::new(new);
+    let Ok(split) = Btf::parse_split(split.to_vec(), Arc::new(base)) else { return };
+    let _ = split.relocate(&new);
+    if let Ok((_, split)) = split.distill_base() {
+        let _ = split.relocate(&new).map(|btf| btf.validate());
+    }
+}
+
+/// Reads objects and user programs.
+pub fn elf(data: &[u8]) {
+    if let Ok(elf) = ElfObject::parse(data, "object") {
+        for section in elf.sections() {
+            let _ = elf.relocations(section);
+        }
+        for symbol in elf.symbols() {
+            let _ = (elf.section_of(symbol), elf.symbol_label(symbol));
+        }
+    }
+    if let Ok(exec) = ExecFile::parse(data, "program") {
+        let _ = (exec.build_id(), exec.interpreter(), exec.file_offset(0x1000), exec.func("main"));
+        let _ = exec.funcs_by_glob("*a*");
+    }
+}
+
+/// Opens objects.
+pub fn object(data: &[u8]) {
+    let _ = oxbpf_object::open(Bytes::from(data.to_vec()), &oxbpf_object::OpenOptions::new("fuzzed"));
+}
+
+/// Cuts an input into files: for each but the last its length as a little-endian word, then all of them.
+fn parts<const N: usize>(data: &[u8]) -> [&[u8]; N] {
+    let (mut lens, mut rest) = data.split_at(data.len().min(4 * (N - 1)));
+    core::array::from_fn(|i| {
+        let Some((len, more)) = lens.split_first_chunk().filter(|_| i + 1 < N) else {
+            return core::mem::take(&mut rest);
+        };
+        lens = more;
+        let (part, behind) = rest.split_at((u32::from_le_bytes(*len) as usize).min(rest.len()));
+        rest = behind;
+        part
+    })
+}
+
+/// Joins files for [`parts`].
+pub fn join(files: &[&[u8]]) -> Vec<u8> {
+    let lens = files.iter().take(files.len() - 1).flat_map(|f| (f.len() as u32).to_le_bytes());
+    lens.chain(files.iter().flat_map(|f| f.iter().copied())).collect()
+}
