@@ -25,8 +25,8 @@
 //! | `perf` | perf events, the base of the probes above |
 //! | `xdp`, `tc` | network interfaces over netlink, and XDP links |
 //! | `order` | lists of programs by link: tcx, netkit, control groups |
+//! | `struct_ops` | struct_ops maps |
 //!
-//! Not here: attaching struct_ops maps.
 
 mod attach;
 mod auto;
@@ -37,6 +37,7 @@ mod perf;
 mod probe_event;
 mod program;
 mod section;
+mod struct_ops;
 mod tc;
 #[cfg(all(test, feature = "linux"))]
 pub(crate) mod tests;
@@ -50,8 +51,8 @@ mod xdp;
 use std::path::{Path, PathBuf};
 
 use oxbpf_kernel::{
-    GetInfo, Handle, InfoBuffers, Kernel, LinkFd, LinkSource, LinkUpdate, PerfRequest, ProgDetach, ProgFd,
-    Target,
+    GetInfo, Handle, InfoBuffers, Kernel, LinkFd, LinkSource, LinkUpdate, MapFd, PerfRequest, ProgDetach,
+    ProgFd, Target,
 };
 use oxbpf_uapi::flags::AttachFlags;
 use oxbpf_uapi::{AttachType, Cmd, Errno, LinkType};
@@ -117,6 +118,8 @@ pub(crate) enum Held {
         /// Where in the target.
         attach_type: AttachType,
     },
+    /// A struct_ops map that registered without a link.
+    StructOps(MapFd),
     /// Several, detached in the order in which they were attached.
     Many(Vec<Held>),
     /// Nothing any more.
@@ -322,6 +325,7 @@ impl Held {
             Self::Xdp(_) => "an XDP program set over netlink",
             Self::Tc(_) => "a TC filter",
             Self::Prog { .. } => "a program attached without a link",
+            Self::StructOps(_) => "a struct_ops map without a link",
             Self::Many(_) => "several events",
             Self::Gone => "nothing",
         }
@@ -358,6 +362,9 @@ impl Held {
                     expected_revision: 0,
                 };
                 kernel.prog_detach(req).at(|| Frame::Command(Cmd::PROG_DETACH))
+            }
+            Self::StructOps(map) => {
+                kernel.map_delete_elem(&map, &[0; 4], 0).at(|| Frame::Command(Cmd::MAP_DELETE_ELEM))
             }
             Self::Many(parts) => {
                 let results: Vec<_> = parts.into_iter().map(|part| part.undo(kernel)).collect();

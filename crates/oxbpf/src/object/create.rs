@@ -8,6 +8,7 @@ use oxbpf_object::{InitialSlot, MapOrigin, MapSpec, ProgId};
 use oxbpf_uapi::flags::MapFlags;
 use oxbpf_uapi::{Cmd, Errno, MapType};
 
+use super::KernelValue;
 use super::pin::pin;
 use super::state::Core;
 use crate::error::{At, Error, ErrorKind, Frame, Result};
@@ -92,7 +93,7 @@ impl Core {
             row.live = Some(OwnedMap::new(self.kernel.clone(), fd.clone(), shape));
             return Ok(());
         }
-        let fd = create(&self.kernel, &self.features, self.btf_fd.as_ref(), spec)?;
+        let fd = create(&self.kernel, &self.features, self.btf_fd.as_ref(), spec, row.kernel_value.as_ref())?;
         log::debug!("map '{}': created as {fd:?}", spec.real_name);
         let live = OwnedMap::new(self.kernel.clone(), fd, shape_of(spec));
         row.mapping = fill(&live, spec)?;
@@ -179,12 +180,18 @@ fn shape_of(spec: &MapSpec) -> MapShape {
 }
 
 /// Creates one map. What the kernel can do without is taken out of `spec` when the kernel refuses it.
-fn create(kernel: &Kernel, features: &Features, btf: Option<&BtfFd>, spec: &mut MapSpec) -> Result<MapFd> {
+fn create(
+    kernel: &Kernel,
+    features: &Features,
+    btf: Option<&BtfFd>,
+    spec: &mut MapSpec,
+    struct_ops: Option<&KernelValue>,
+) -> Result<MapFd> {
     let inner = match spec.inner.as_deref_mut() {
         Some(inner) => {
             let name = inner.real_name.clone();
             Some(
-                create(kernel, features, btf, inner)
+                create(kernel, features, btf, inner, None)
                     .at(|| Frame::Map(name))
                     .at(|| Frame::Step("create inner"))?,
             )
@@ -210,9 +217,21 @@ fn create(kernel: &Kernel, features: &Features, btf: Option<&BtfFd>, spec: &mut 
             request = MapCreate { btf: Some(btf), btf_key_type_id: key, btf_value_type_id: value, ..request };
         }
     }
+    if let Some(value) = struct_ops {
+        // The value's type is the kernel's. The object's BTF goes with it for queries.
+        request = MapCreate {
+            btf_value_type_id: 0,
+            btf_vmlinux_value_type_id: value.value_type.0,
+            value_type_btf_obj: value.module.as_ref(),
+            ..request
+        };
+    }
     let result = retry(kernel, features, &mut request);
     let done = (request.map_flags, request.max_entries, request.btf_key_type_id, request.btf_value_type_id);
-    (spec.map_flags, spec.max_entries, spec.btf_key_type_id.0, spec.btf_value_type_id.0) = done;
+    (spec.map_flags, spec.max_entries, spec.btf_key_type_id.0) = (done.0, done.1, done.2);
+    if struct_ops.is_none() {
+        spec.btf_value_type_id.0 = done.3;
+    }
     result.map_err(|e| explain(features, spec, e))
 }
 

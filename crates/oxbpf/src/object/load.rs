@@ -51,7 +51,8 @@ impl Core {
                 (row.fd, row.log) = (Some(fd), log);
             }
         }
-        self.fill_prog_slots()
+        self.fill_prog_slots()?;
+        self.fill_struct_ops()
     }
 
     fn load_program(&mut self, id: ProgId) -> Result<(ProgFd, String)> {
@@ -71,6 +72,11 @@ impl Core {
         if spec.prog_type == ProgType::UNSPEC {
             return Err(Error::invalid_object("its section name does not say what type of program it is")
                 .with_hint(section_hint(&spec.sec_name)));
+        }
+        if spec.prog_type == ProgType::STRUCT_OPS && row.attach_target.btf_id.is_void() {
+            return Err(Error::invalid_object("no struct_ops variable refers to it").with_hint(
+                "make it a callback of a variable in SEC(\".struct_ops.link\"), or turn its autoload off",
+            ));
         }
         let mut how = How {
             name: &spec.code.name,

@@ -21,6 +21,7 @@ mod pin;
 mod prepare;
 mod prepared;
 mod relocate;
+mod struct_ops;
 mod types;
 
 pub use builder::ObjectBuilder;
@@ -28,4 +29,5 @@ pub use globals::Global;
 pub use open::{OpenMapMut, OpenObject};
 pub(crate) use pin::pin;
 pub use prepared::{Object, PreparedObject};
+pub(crate) use struct_ops::KernelValue;
 pub(crate) use types::KernelTypes;

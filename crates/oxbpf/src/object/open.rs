@@ -292,10 +292,59 @@ impl OpenMapMut<'_> {
         Ok(self)
     }
 
-    /// The bytes that a data map starts with; empty for other maps.
+    /// The bytes that a data map starts with, or a struct_ops variable in the object's own layout; empty for other maps.
     #[doc(alias = "bpf_map__initial_value")]
     pub fn initial_value(&self) -> &[u8] {
-        &self.spec().data
+        match self.core.struct_ops_of(self.id) {
+            Some(spec) => &spec.data,
+            None => &self.spec().data,
+        }
+    }
+
+    /// The bytes of a member of a struct_ops variable.
+    ///
+    /// # Errors
+    /// `NotFound` with the nearest member; `InvalidInput` for other maps.
+    pub fn struct_ops_member(&self, member: &str) -> Result<&[u8]> {
+        let frame = || Frame::Map(self.spec().real_name.clone());
+        let (range, _) = self.core.struct_ops_member(self.id, member).at(frame)?;
+        let data = self.core.struct_ops_of(self.id).and_then(|s| s.data.get(range));
+        data.ok_or_else(|| Error::invalid_object("the member lies outside of the variable").at(frame()))
+    }
+
+    /// Sets a member of a struct_ops variable that is no function pointer: `set_struct_ops_member("flags", &1u32)`.
+    ///
+    /// # Errors
+    /// `NotFound` with the nearest member; `InvalidInput` if the size is not the member's, or for other maps.
+    pub fn set_struct_ops_member<T: IntoBytes + Immutable + ?Sized>(
+        &mut self,
+        member: &str,
+        value: &T,
+    ) -> Result<&mut Self> {
+        let name = self.spec().real_name.clone();
+        let (range, _) = self.core.struct_ops_member(self.id, member).at(|| Frame::Map(name.clone()))?;
+        let bytes = value.as_bytes();
+        if bytes.len() != range.len() {
+            let why = format!("the value has {} bytes, member `{member}` {}", bytes.len(), range.len());
+            return Err(Error::invalid_input(why).at(Frame::Map(name)));
+        }
+        let spec = self.core.spec.struct_ops.iter_mut().find(|s| s.map == self.id);
+        let place = spec.and_then(|s| s.data.get_mut(range));
+        let outside = || Error::invalid_object("the member lies outside of the variable");
+        place.ok_or_else(outside).at(|| Frame::Map(name))?.copy_from_slice(bytes);
+        Ok(self)
+    }
+
+    /// Makes a program the callback of a member of a struct_ops variable; `None` leaves the callback out. A program that is replaced
+    /// is not loaded, unless another variable refers to it.
+    ///
+    /// # Errors
+    /// `NotFound` with the nearest member; `InvalidInput` if the member is no function pointer or the program no struct_ops
+    /// callback.
+    pub fn set_struct_ops_program(&mut self, member: &str, program: Option<ProgId>) -> Result<&mut Self> {
+        let name = self.spec().real_name.clone();
+        self.core.set_struct_ops_program(self.id, member, program).at(|| Frame::Map(name))?;
+        Ok(self)
     }
 
     /// Sets the bytes that a data map starts with.

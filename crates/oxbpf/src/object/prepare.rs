@@ -4,8 +4,9 @@
 //! the maps' numbers, and programs of BTF-based types the id of what they attach to. The kernel's own BTF is read
 //! only if one of these needs it.
 
-use oxbpf_object::{MapOrigin, RelocTarget};
-use oxbpf_uapi::{Errno, MapType};
+use oxbpf_btf::TypeId;
+use oxbpf_object::RelocTarget;
+use oxbpf_uapi::Errno;
 
 use super::create::not_built;
 use super::state::{Core, State};
@@ -27,6 +28,7 @@ impl Core {
         self.check_loadable()?;
         let types = KernelTypes::new(&self.kernel);
         let externs = self.resolve_externs(&types)?;
+        self.lay_out_struct_ops(&types)?;
         self.relocate_core(&types)?;
         let func_types = self.fix_context_arguments()?;
         self.load_btf()?;
@@ -41,13 +43,6 @@ impl Core {
         if self.spec.is_foreign_endian {
             return Err(Error::invalid_object("the object is for machines of the other byte order")
                 .with_errno(Errno(4003)));
-        }
-        let maps = self.spec.maps.iter().filter(|m| m.autocreate);
-        let of_struct_ops = |m: &&oxbpf_object::MapSpec| {
-            m.origin == MapOrigin::StructOps || m.map_type == MapType::STRUCT_OPS
-        };
-        if let Some(map) = maps.clone().find(of_struct_ops) {
-            return Err(not_built("struct_ops maps").at(Frame::Map(map.real_name.clone())));
         }
         let has_jump_table = |relocs: &[oxbpf_object::Reloc]| {
             relocs.iter().any(|r| matches!(r.target, RelocTarget::JumpTable { .. }))
@@ -65,10 +60,10 @@ impl Core {
         self.undo_pins();
         for row in &mut self.programs {
             row.fd = None;
-            row.attach_target.btf_obj = None;
+            (row.attach_target.btf_id, row.attach_target.btf_obj) = (TypeId::VOID, None);
         }
         for row in &mut self.maps {
-            (row.live, row.mapping) = (None, None);
+            (row.live, row.mapping, row.kernel_value) = (None, None, None);
         }
         self.btf_fd = None;
         self.fd_array.clear();

@@ -133,8 +133,8 @@ impl Object {
         self.0.live_global(name)
     }
 
-    /// Attaches every program whose section name says where, in the order of the file. Programs that are not loaded, whose autoattach is off,
-    /// or that need a target which only the caller can give are left out.
+    /// Attaches every program whose section name says where, in the order of the file, and then every struct_ops map. Programs that are not
+    /// loaded or that need a target which only the caller can give are left out, and what has its autoattach off.
     ///
     /// ```no_run
     /// # fn f(object: oxbpf::Object) -> oxbpf::Result<()> {
@@ -146,10 +146,13 @@ impl Object {
     /// ```
     ///
     /// # Errors
-    /// What attaching the first program that can't be attached says; programs that were attached by then are detached.
+    /// What attaching the first one that can't be attached says; those that were attached by then are detached.
     #[doc(alias = "bpf_object__attach_skeleton")]
     pub fn attach(&self) -> Result<Vec<Link>> {
-        self.programs().filter(Program::attaches_itself).map(|p| p.attach()).collect()
+        let programs = self.programs().filter(Program::attaches_itself).map(|p| p.attach());
+        let is_struct_ops = |m: &Map<'_>| m.row.kernel_value.is_some() && m.autoattach();
+        let maps = self.maps().filter(is_struct_ops).map(|m| m.attach_struct_ops());
+        programs.chain(maps).collect()
     }
 
     /// Pins every map that has a pin path of its own there, and the others as `dir/NAME`.

@@ -126,6 +126,8 @@ pub(crate) struct MapRow {
     pub(crate) mapping: Option<Mapping>,
     pub(crate) live: Option<OwnedMap>,
     pub(crate) autoattach: bool,
+    /// What a struct_ops map is given when it is attached.
+    pub(crate) kernel_value: Option<super::KernelValue>,
 }
 
 impl Core {
