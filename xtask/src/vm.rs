@@ -15,7 +15,22 @@ pub const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "7.2"];
 /// Tests that ask something of a kernel, as packages and the targets that Cargo is to build.
 const SUITES: &[(&str, &[&str])] = &[
     ("oxbpf-sys", &["--test", "live", "--test", "trace"]),
-    ("oxbpf", &["--lib", "--test", "attach", "--test", "live", "--test", "usdt", "--test", "struct_ops"]),
+    (
+        "oxbpf",
+        &[
+            "--lib",
+            "--test",
+            "attach",
+            "--test",
+            "live",
+            "--test",
+            "usdt",
+            "--test",
+            "struct_ops",
+            "--test",
+            "prepare",
+        ],
+    ),
     ("oxbpf-cli", &["--test", "examples"]),
 ];
 

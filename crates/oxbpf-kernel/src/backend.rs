@@ -35,6 +35,23 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// As mmap(2); `EINVAL` for an object that has no memory to share.
     fn mmap(&self, handle: &Handle, range: Range<u64>, prot: Prot) -> Result<Mapping, Errno>;
 
+    /// Maps as [`mmap`](Self::mmap) does, at an address of the caller's choice where nothing is mapped yet: what an arena with
+    /// a fixed place needs.
+    ///
+    /// # Errors
+    /// As mmap(2) with `MAP_FIXED_NOREPLACE`: `EEXIST` if something is there. `ENOSYS` where guests do not share the
+    /// caller's addresses.
+    fn mmap_at(
+        &self,
+        handle: &Handle,
+        address: u64,
+        range: Range<u64>,
+        prot: Prot,
+    ) -> Result<Mapping, Errno> {
+        let _ = (handle, address, range, prot);
+        Err(Errno::ENOSYS)
+    }
+
     /// Sends one netlink message and passes the payload of each reply to `each`, until the answer is complete.
     ///
     /// # Errors
@@ -199,6 +216,12 @@ pub enum Fact<'a> {
     ProcessMaps(u32),
     /// Maximum stack depth that the kernel records, decimal.
     MaxStackDepth,
+    /// Bytes of a page, decimal.
+    PageSize,
+    /// Nothing but that it is there: the `uprobe` system call that replaces breakpoints on x86-64. Linux 6.18.
+    UprobeSyscall,
+    /// Nothing but that they are there: attributes that all commands of bpf(2) take, such as a log. Linux 7.2.
+    CommonAttrs,
 }
 
 /// Something to open that has no bpf(2) command of its own.

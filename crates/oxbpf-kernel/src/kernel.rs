@@ -254,6 +254,17 @@ impl Kernel {
         self.0.mmap(handle, range, prot)
     }
 
+    /// Maps memory of an object at an address; see [`Backend::mmap_at`].
+    pub fn mmap_at(
+        &self,
+        handle: &Handle,
+        address: u64,
+        range: Range<u64>,
+        prot: Prot,
+    ) -> Result<Mapping, Errno> {
+        self.0.mmap_at(handle, address, range, prot)
+    }
+
     /// One netlink exchange; see [`Backend::netlink`].
     pub fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
         self.0.netlink(msg, each)

@@ -94,6 +94,16 @@ impl<B: Backend> Recorder<B> {
         state.transcript.lines.push(line);
     }
 
+    fn mmap_line(&self, handle: &Handle, range: &Range<u64>, prot: Prot, address: Option<u64>) -> Line {
+        let mut numbers = vec![
+            ("offset", range.start.into()),
+            ("length", (range.end.saturating_sub(range.start)).into()),
+            ("write", i128::from(prot == Prot::ReadWrite)),
+        ];
+        numbers.extend(address.map(|address| ("address", i128::from(address))));
+        describe::on_handle(&self.log.lock().names, "mmap", handle, &numbers)
+    }
+
     fn keep_count(&self, line: Line, result: Result<u64, Errno>) {
         if self.scope == RecordScope::All {
             self.keep(line, result.map(Reply::Value).as_ref().map_err(|e| *e), ("object", MapType::UNSPEC));
@@ -131,14 +141,21 @@ impl<B: Backend> Backend for Recorder<B> {
     }
 
     fn mmap(&self, handle: &Handle, range: Range<u64>, prot: Prot) -> Result<Mapping, Errno> {
-        let writes = i128::from(prot == Prot::ReadWrite);
-        let numbers = [
-            ("offset", range.start.into()),
-            ("length", (range.end.saturating_sub(range.start)).into()),
-            ("write", writes),
-        ];
-        let line = describe::on_handle(&self.log.lock().names, "mmap", handle, &numbers);
+        let line = self.mmap_line(handle, &range, prot, None);
         let result = self.inner.mmap(handle, range, prot);
+        self.keep_count(line, result.as_ref().map(|m| m.len() as u64).map_err(|e| *e));
+        result
+    }
+
+    fn mmap_at(
+        &self,
+        handle: &Handle,
+        address: u64,
+        range: Range<u64>,
+        prot: Prot,
+    ) -> Result<Mapping, Errno> {
+        let line = self.mmap_line(handle, &range, prot, Some(address));
+        let result = self.inner.mmap_at(handle, address, range, prot);
         self.keep_count(line, result.as_ref().map(|m| m.len() as u64).map_err(|e| *e));
         result
     }

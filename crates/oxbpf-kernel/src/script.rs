@@ -308,6 +308,10 @@ impl Backend for Scripted {
         objects::memory(handle, range)
     }
 
+    fn mmap_at(&self, handle: &Handle, _: u64, range: Range<u64>, prot: Prot) -> Result<Mapping, Errno> {
+        self.mmap(handle, range, prot)
+    }
+
     fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
         self.netlink.iter().find_map(|rule| rule(msg, each)).unwrap_or(Ok(()))
     }

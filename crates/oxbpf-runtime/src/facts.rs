@@ -70,6 +70,7 @@ pub(crate) fn fact(state: &State, what: Fact<'_>) -> Result<Blob, Errno> {
         Fact::PmuType("kprobe") => perf::PMU_KPROBE.to_string(),
         Fact::PmuType("uprobe") => perf::PMU_UPROBE.to_string(),
         Fact::PmuRetprobeBit("kprobe" | "uprobe") => perf::RETPROBE_BIT.to_string(),
+        Fact::PageSize => "4096".to_owned(),
         Fact::MaxStackDepth => MAX_STACK_DEPTH.to_string(),
         _ => return Err(Errno::ENOENT),
     };

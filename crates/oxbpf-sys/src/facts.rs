@@ -51,6 +51,9 @@ pub(crate) fn read(what: Fact<'_>) -> Result<Blob, Errno> {
         Fact::PmuFormat { unit, field } => line(pmu(unit)?.join("format").join(component(field)?))?,
         Fact::UprobeSyscall if syscall::has_uprobe() => "1".to_owned(),
         Fact::InterfaceIndex(name) => interface_index(name)?.to_string(),
+        Fact::PageSize => rustix::param::page_size().to_string(),
+        Fact::UprobeSyscall => syscall::has_uprobe().then(String::new).ok_or(Errno::ENOENT)?,
+        Fact::CommonAttrs => syscall::has_common_attrs().then(String::new).ok_or(Errno::ENOENT)?,
         Fact::MaxStackDepth => line("/proc/sys/kernel/perf_event_max_stack")?,
         _ => return Err(Errno::ENOENT),
     };

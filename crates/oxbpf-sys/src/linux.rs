@@ -108,7 +108,17 @@ impl Backend for Linux {
         let is_ring = prot == Prot::Read
             && range.start > 0
             && self.map_note(handle).is_ok_and(|note| note.map_type == MapType::RINGBUF);
-        syscall::mmap(fd, range, prot, is_ring)
+        syscall::mmap(fd, 0, range, prot, is_ring)
+    }
+
+    fn mmap_at(
+        &self,
+        handle: &Handle,
+        address: u64,
+        range: Range<u64>,
+        prot: Prot,
+    ) -> Result<Mapping, Errno> {
+        syscall::mmap(descriptor(handle)?, address, range, prot, false)
     }
 
     fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {

@@ -47,6 +47,29 @@ pub(crate) unsafe fn bpf(cmd: Cmd, attr: &mut [u8]) -> Result<u64, Errno> {
     check(unsafe { libc::syscall(libc::SYS_bpf, cmd.0, attr.as_mut_ptr(), attr.len()) })
 }
 
+/// Whether the kernel has uprobe(2), which only its own trampolines may call: others get `ENXIO`.
+pub(crate) fn has_uprobe() -> bool {
+    const SYS_UPROBE: libc::c_long = 336;
+    if !cfg!(target_arch = "x86_64") {
+        return false;
+    }
+    // SAFETY: the call takes no argument, and outside of a trampoline changes nothing.
+    check(unsafe { libc::syscall(SYS_UPROBE) }) == Err(Errno::ENXIO)
+}
+
+/// Whether bpf(2) takes attributes that are common to all commands: then it looks for them where there are none.
+pub(crate) fn has_common_attrs() -> bool {
+    const COMMON_ATTRS: u32 = 1 << 16;
+    /// Bytes of `struct bpf_common_attr`.
+    const LEN: usize = 24;
+    let mut attr = [0u64; 19];
+    let (cmd, len) = (Cmd::PROG_LOAD.0 | COMMON_ATTRS, size_of_val(&attr));
+    let nothing = std::ptr::null_mut::<u8>();
+    // SAFETY: `attr` is readable and writable for its length and has no address in it; the null address is refused.
+    let result = check(unsafe { libc::syscall(libc::SYS_bpf, cmd, attr.as_mut_ptr(), len, nothing, LEN) });
+    result == Err(Errno::EFAULT)
+}
+
 /// perf_event_open(2) with `PERF_FLAG_FD_CLOEXEC`. `name` is what `config1` of the struct is set to the address of.
 pub(crate) fn perf_event_open(
     attr: &mut PerfEventAttr,
@@ -118,27 +141,44 @@ impl Drop for Mapped {
     }
 }
 
-fn map_shared(fd: BorrowedFd<'_>, range: Range<u64>, prot: Prot, flags: MapFlags) -> Result<Mapped, Errno> {
+/// Maps bytes of a descriptor, at `address` if that is not 0.
+fn map_shared(
+    fd: BorrowedFd<'_>,
+    address: usize,
+    range: Range<u64>,
+    prot: Prot,
+    flags: MapFlags,
+) -> Result<Mapped, Errno> {
     let len = range.end.checked_sub(range.start).filter(|len| *len > 0).ok_or(Errno::EINVAL)?;
     let len = usize::try_from(len).map_err(|_| Errno::ENOMEM)?;
     let prot = match prot {
         Prot::Read => ProtFlags::READ,
         Prot::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
     };
-    // SAFETY: a new mapping at an address of the kernel's choice disturbs nothing.
-    let addr = unsafe { rustix::mm::mmap(std::ptr::null_mut(), len, prot, flags, fd, range.start) };
+    let flags = if address == 0 { flags } else { flags | MapFlags::FIXED_NOREPLACE };
+    let place = std::ptr::without_provenance_mut(address);
+    // SAFETY: a new mapping at an address of the kernel's choice, or where nothing is mapped (`FIXED_NOREPLACE`), disturbs
+    // nothing.
+    let addr = unsafe { rustix::mm::mmap(place, len, prot, flags, fd, range.start) };
     let ptr = NonNull::new(addr.map_err(errno)?.cast::<u8>()).ok_or(Errno::ENOMEM)?;
-    Ok(Mapped { ptr, len })
+    let mapped = Mapped { ptr, len };
+    // Before Linux 4.17 the flag is not known, and the address is only a wish.
+    if address != 0 && ptr.as_ptr().addr() != address {
+        return Err(Errno::EEXIST);
+    }
+    Ok(mapped)
 }
 
-/// Maps bytes of a descriptor, shared. `is_ring` says that it is the read-only part of a BPF ring buffer map.
+/// Maps bytes of a descriptor, shared, at `address` if that is not 0. `is_ring` says that it is the read-only part of a BPF ring buffer map.
 pub(crate) fn mmap(
     fd: BorrowedFd<'_>,
+    address: u64,
     range: Range<u64>,
     prot: Prot,
     is_ring: bool,
 ) -> Result<Mapping, Errno> {
-    let mapped = Arc::new(map_shared(fd, range, prot, MapFlags::SHARED)?);
+    let address = usize::try_from(address).map_err(|_| Errno::ENOMEM)?;
+    let mapped = Arc::new(map_shared(fd, address, range, prot, MapFlags::SHARED)?);
     // SAFETY: `Mapped` keeps the bytes mapped with these rights, pages are aligned to 8, and no reference is made.
     let mapping = unsafe { Mapping::from_raw(mapped.ptr, mapped.len, prot, mapped.clone()) };
     if !is_ring {
@@ -166,7 +206,7 @@ pub(crate) fn map_sysfs_btf(fd: BorrowedFd<'_>, len: u64) -> Result<ConstantFile
     if magic != SYSFS_MAGIC {
         return Err(Errno::EINVAL);
     }
-    map_shared(fd, 0..len, Prot::Read, MapFlags::PRIVATE).map(ConstantFile)
+    map_shared(fd, 0, 0..len, Prot::Read, MapFlags::PRIVATE).map(ConstantFile)
 }
 
 const SYSFS_MAGIC: u64 = 0x6265_6572;

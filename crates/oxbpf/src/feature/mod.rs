@@ -4,9 +4,8 @@
 //! a probe: a small request that only a kernel with the feature accepts. Answers are kept for each [`Kernel`] as long
 //! as it lives, whichever object asked.
 //!
-//! libbpf 1.7 has 26 such probes. Three are not here because nothing needs the answer: the `uprobe` system
-//! call and the common attributes of bpf(2), which are not a matter of BPF requests, and its use of full-range offsets in
-//! `ld_imm64`, which only arenas of some GB ask for.
+//! The rows are those of libbpf 1.8. A kernel that is used through a BPF token may grant less, so answers are apart for each
+//! token.
 
 mod probes;
 
@@ -66,6 +65,9 @@ features! {
     SyscallWrapper, "system call wrappers", "4.17", probes::syscall_wrapper;
     UprobeMultiLink, "links on many uprobes", "6.6", probes::uprobe_multi_link;
     ArgCtxTag, "the arg:ctx tag", "6.8", probes::arg_ctx_tag;
+    LdImm64FullRangeOff, "offsets of any size in `ld_imm64`", "7.0", probes::ld_imm64_full_range_off;
+    UprobeSyscall, "the uprobe system call", "6.18", probes::uprobe_syscall;
+    CommonAttrs, "attributes that all commands take", "7.2", probes::common_attrs;
 }
 
 impl Feature {

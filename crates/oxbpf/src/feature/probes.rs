@@ -4,8 +4,8 @@ use std::path::Path;
 
 use oxbpf_btf::{BtfBuilder, BtfError, FuncLinkage, IntFlags, TypeId, VarLinkage};
 use oxbpf_kernel::{
-    BtfFd, BtfLoad, Fact, GetInfo, Handle, InfoBuffers, Kernel, LinkCreate, LinkKind, LinkSource, MapCreate,
-    MapFd, ProgFd, ProgLoad, Target,
+    BtfFd, BtfLoad, Fact, GetInfo, Handle, InfoBuffers, Kernel, LinkCreate, LinkKind, LinkSource, LogBuf,
+    MapCreate, MapFd, ProgFd, ProgLoad, Target,
 };
 use oxbpf_uapi::flags::MapFlags;
 use oxbpf_uapi::info::BtfInfo;
@@ -309,4 +309,34 @@ pub(super) fn arg_ctx_tag(kernel: &Kernel) -> Answer {
         ..ProgLoad::default()
     };
     accepted(load(kernel, ProgType::KPROBE, &insns, request))
+}
+
+pub(super) fn ld_imm64_full_range_off(kernel: &Kernel) -> Answer {
+    let map = array(kernel, "", 1, MapFlags::empty())?;
+    let insns =
+        [Insn::new(LD_IMM64, 1, BPF_PSEUDO_MAP_VALUE, 0, map.number()), Insn::new(0, 0, 0, 0, 1 << 30), EXIT];
+    // No kernel grants that, and the complaint tells which limit it is.
+    let mut text = vec![0; 4096];
+    let log = Some(LogBuf { level: 1, buf: &mut text, true_size: 0 });
+    let request = ProgLoad {
+        prog_type: ProgType::SOCKET_FILTER,
+        insns: &insns,
+        license: "GPL",
+        log,
+        ..ProgLoad::default()
+    };
+    let (result, request) = kernel.prog_load(request);
+    if let Err(e @ (Errno::EPERM | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE)) = result {
+        return Err(e);
+    }
+    let log = request.log.map(|log| log.text()).unwrap_or_default();
+    Ok(log.contains("invalid access to map value pointer"))
+}
+
+pub(super) fn uprobe_syscall(kernel: &Kernel) -> Answer {
+    Ok(kernel.fact(Fact::UprobeSyscall).is_ok())
+}
+
+pub(super) fn common_attrs(kernel: &Kernel) -> Answer {
+    Ok(kernel.fact(Fact::CommonAttrs).is_ok())
 }

@@ -26,7 +26,6 @@
 //! | `xdp`, `tc` | network interfaces over netlink, and XDP links |
 //! | `order` | lists of programs by link: tcx, netkit, control groups |
 //! | `struct_ops` | struct_ops maps |
-//!
 
 mod attach;
 mod auto;

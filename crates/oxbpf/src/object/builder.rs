@@ -6,8 +6,8 @@ use std::sync::Arc;
 use oxbpf_btf::{Btf, Bytes};
 use oxbpf_kernel::Kernel;
 
-use super::OpenObject;
 use super::state::{Core, Options};
+use super::{OpenObject, token};
 use crate::error::{At, Error, ErrorKind, Frame, Result};
 
 /// Opens objects with options.
@@ -98,6 +98,14 @@ impl ObjectBuilder {
         self
     }
 
+    /// The bpf file system to get a BPF token of. Default: that of the variable `LIBBPF_BPF_TOKEN_PATH`, else `/sys/fs/bpf` if it has tokens
+    /// (Linux 6.9). An empty path: none.
+    #[must_use]
+    pub fn bpf_token_path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.token_path = Some(path.into());
+        self
+    }
+
     /// Opens an object file.
     ///
     /// # Errors
@@ -126,7 +134,8 @@ impl ObjectBuilder {
         self.open(bytes.into())
     }
 
-    fn open(self, bytes: Bytes) -> Result<OpenObject> {
+    fn open(mut self, bytes: Bytes) -> Result<OpenObject> {
+        self.options.token_path = self.options.token_path.take().or_else(token::path_of_environment);
         let mut options = oxbpf_object::OpenOptions::new(self.object_name.as_deref().unwrap_or_default());
         options.file = self.options.display_name.clone();
         options.relaxed_maps = self.relaxed_maps;

@@ -3,7 +3,7 @@
 //! What older kernels refuse (BTF ids, names, shared memory of arrays) is tried first and given up when the kernel says
 //! no, so that a current kernel sees one call for each map.
 
-use oxbpf_kernel::{BtfFd, Kernel, MapCreate, MapFd, Mapping, Prot};
+use oxbpf_kernel::{BtfFd, Fact, Kernel, MapCreate, MapFd, Mapping, Prot};
 use oxbpf_object::{InitialSlot, MapOrigin, MapSpec, ProgId};
 use oxbpf_uapi::flags::MapFlags;
 use oxbpf_uapi::{Cmd, Errno, MapType};
@@ -11,7 +11,7 @@ use oxbpf_uapi::{Cmd, Errno, MapType};
 use super::KernelValue;
 use super::pin::pin;
 use super::state::Core;
-use crate::error::{At, Error, ErrorKind, Frame, Result};
+use crate::error::{At, Error, Frame, Result};
 use crate::feature::{Feature, Features};
 use crate::map::{MapShape, OwnedMap, possible_cpus};
 
@@ -96,7 +96,11 @@ impl Core {
         let fd = create(&self.kernel, &self.features, self.btf_fd.as_ref(), spec, row.kernel_value.as_ref())?;
         log::debug!("map '{}': created as {fd:?}", spec.real_name);
         let live = OwnedMap::new(self.kernel.clone(), fd, shape_of(spec));
-        row.mapping = fill(&live, spec)?;
+        if spec.map_type == MapType::ARENA {
+            (row.mapping, row.data_offset) = open_arena(&live, &self.features, spec)?;
+        } else {
+            row.mapping = fill(&live, spec)?;
+        }
         row.live = Some(live);
         Ok(())
     }
@@ -327,20 +331,44 @@ fn fill(live: &OwnedMap, spec: &MapSpec) -> Result<Option<Mapping>> {
             }
             Ok(None)
         }
-        _ if spec.map_type == MapType::ARENA => {
-            if spec.data.is_empty() {
-                return Ok(None);
-            }
-            let len = u64::from(spec.max_entries).saturating_mul(u64::from(PAGE_SIZES[0]));
-            if spec.map_extra != 0 {
-                return Err(not_built("variables of an arena at a fixed address"));
-            }
-            let mapping = live.mmap(0, len, Prot::ReadWrite)?;
-            mapping.write(0, &spec.data).at(|| Frame::Syscall("mmap"))?;
-            Ok(Some(mapping))
-        }
         _ => Ok(None),
     }
+}
+
+/// Maps an arena into this process, where its addresses are those that programs use, and puts the object's variables in. Gives the
+/// memory, and where in it they begin.
+fn open_arena(live: &OwnedMap, features: &Features, spec: &MapSpec) -> Result<(Option<Mapping>, u64)> {
+    let page = page_size(live.kernel());
+    let len = u64::from(spec.max_entries).saturating_mul(page);
+    let mapping = match spec.map_extra {
+        0 => live.mmap(0, len, Prot::ReadWrite)?,
+        address => {
+            let mapped = live.kernel().mmap_at(live.fd(), address, 0..len, Prot::ReadWrite);
+            mapped.at(|| Frame::Syscall("mmap")).map_err(|e| match e.errno() {
+                Errno::EEXIST => e.with_hint(format!("something is mapped at {address:#x} already")),
+                _ => e,
+            })?
+        }
+    };
+    if spec.data.is_empty() {
+        return Ok((Some(mapping), 0));
+    }
+    let room = (spec.data.len() as u64).checked_next_multiple_of(page).filter(|room| *room <= len);
+    let Some(room) = room else {
+        let why = format!("its variables take {} bytes, it has {len}", spec.data.len());
+        return Err(Error::invalid_object(why).with_hint("make max_entries (pages) larger"));
+    };
+    // At the end they leave the addresses next to the start free, where null pointers with an offset lead.
+    let offset = if features.has(Feature::LdImm64FullRangeOff) { len - room } else { 0 };
+    mapping.write(offset as usize, &spec.data).at(|| Frame::Syscall("mmap"))?;
+    Ok((Some(mapping), offset))
+}
+
+/// Bytes of a page; back ends that do not say have small ones.
+fn page_size(kernel: &Kernel) -> u64 {
+    let text = kernel.fact(Fact::PageSize).ok();
+    let number = text.and_then(|text| String::from_utf8_lossy(&text).trim().parse().ok());
+    number.unwrap_or(u64::from(PAGE_SIZES[0]))
 }
 
 fn write_first(live: &OwnedMap, data: &[u8]) -> Result<()> {
@@ -361,14 +389,6 @@ fn share(live: &OwnedMap, len: usize) -> Option<Mapping> {
             None
         }
     }
-}
-
-/// An error for objects that need what this version does not do.
-pub(super) fn not_built(feature: &'static str) -> Error {
-    let kind = ErrorKind::Unsupported { feature, since: "" };
-    Error::unsupported(feature, "")
-        .with_kind(kind)
-        .with_message(format!("{feature} are not supported by this version"))
 }
 
 #[cfg(test)]

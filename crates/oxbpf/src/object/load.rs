@@ -31,6 +31,7 @@ impl Core {
                 // The kernel has its own references now.
                 self.fd_array = Vec::new();
                 self.module_fds = Vec::new();
+                self.programs.iter_mut().for_each(|row| row.jump_tables = Vec::new());
             }
             Err(_) => self.undo(),
         }

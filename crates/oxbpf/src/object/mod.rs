@@ -14,6 +14,7 @@ mod core_relo;
 mod create;
 mod externs;
 mod globals;
+mod jump_table;
 mod load;
 mod load_log;
 mod open;
@@ -22,6 +23,7 @@ mod prepare;
 mod prepared;
 mod relocate;
 mod struct_ops;
+mod token;
 mod types;
 
 pub use builder::ObjectBuilder;

@@ -5,13 +5,11 @@
 //! only if one of these needs it.
 
 use oxbpf_btf::TypeId;
-use oxbpf_object::RelocTarget;
 use oxbpf_uapi::Errno;
 
-use super::create::not_built;
 use super::state::{Core, State};
 use super::types::KernelTypes;
-use crate::error::{Error, Frame, Result};
+use crate::error::{Error, Result};
 
 impl Core {
     pub(crate) fn prepare(&mut self) -> Result<()> {
@@ -26,6 +24,7 @@ impl Core {
 
     fn prepare_steps(&mut self) -> Result<()> {
         self.check_loadable()?;
+        self.prepare_token()?;
         let types = KernelTypes::new(&self.kernel);
         let externs = self.resolve_externs(&types)?;
         self.lay_out_struct_ops(&types)?;
@@ -44,14 +43,6 @@ impl Core {
             return Err(Error::invalid_object("the object is for machines of the other byte order")
                 .with_errno(Errno(4003)));
         }
-        let has_jump_table = |relocs: &[oxbpf_object::Reloc]| {
-            relocs.iter().any(|r| matches!(r.target, RelocTarget::JumpTable { .. }))
-        };
-        for (spec, row) in self.spec.programs.iter().zip(&self.programs) {
-            if row.autoload && has_jump_table(&spec.code.relocs) {
-                return Err(not_built("jump tables").at(program_frame(spec)));
-            }
-        }
         Ok(())
     }
 
@@ -60,6 +51,7 @@ impl Core {
         self.undo_pins();
         for row in &mut self.programs {
             row.fd = None;
+            row.jump_tables.clear();
             (row.attach_target.btf_id, row.attach_target.btf_obj) = (TypeId::VOID, None);
         }
         for row in &mut self.maps {
@@ -69,10 +61,6 @@ impl Core {
         self.fd_array.clear();
         self.module_fds.clear();
     }
-}
-
-fn program_frame(spec: &oxbpf_object::ProgramSpec) -> Frame {
-    Frame::Program { name: spec.code.name.clone(), section: spec.sec_name.clone() }
 }
 
 /// An error of the object's own contents, found late.

@@ -10,6 +10,7 @@ use oxbpf_uapi::insn::{
 };
 
 use super::externs::Resolved;
+use super::jump_table::Tables;
 use super::prepare::in_object;
 use super::state::Core;
 use crate::error::{At, Error, Frame, Result};
@@ -25,6 +26,7 @@ struct Relocated {
     info: ExtInfo,
     /// Data maps whose addresses the instructions have.
     used_maps: Vec<MapId>,
+    jump_tables: Tables,
 }
 
 /// A call that the verifier rejects if it is reached, by a number that tells why.
@@ -44,11 +46,12 @@ impl Core {
             .collect::<Result<_>>()?;
         for (id, relocated) in wanted.into_iter().zip(done) {
             let Some(row) = self.programs.get_mut(id.0 as usize) else { continue };
-            let Relocated { code, info, used_maps } = relocated;
+            let Relocated { code, info, used_maps, jump_tables } = relocated;
             row.insns = code.insns;
             row.pieces = code.funcs;
             row.info = info;
             row.used_maps = used_maps;
+            row.jump_tables = jump_tables.into_iter().map(|(_, fd)| fd).collect();
         }
         Ok(())
     }
@@ -60,27 +63,32 @@ impl Core {
         externs: &[Resolved],
     ) -> Result<Relocated> {
         let mut code = in_object(assemble(&self.spec, id))?;
-        let mut used_maps = Vec::new();
+        let (mut used_maps, mut jump_tables) = (Vec::new(), Tables::new());
         for (index, reloc) in (0..).zip(core::mem::take(&mut code.relocs)) {
-            self.apply(&mut code.insns, &reloc, externs, &mut used_maps)
+            self.apply(&mut code, &reloc, externs, &mut used_maps, &mut jump_tables)
                 .at(|| Frame::Insn(reloc.insn))
                 .at(|| Frame::Reloc { index, symbol: self.symbol_of(&reloc.target) })?;
         }
         used_maps.sort_unstable();
         used_maps.dedup();
         let info = in_object(records.ext_info(&code))?;
-        Ok(Relocated { code, info, used_maps })
+        Ok(Relocated { code, info, used_maps, jump_tables })
     }
 
     fn apply(
         &self,
-        insns: &mut [Insn],
+        code: &mut ProgramCode,
         reloc: &Reloc,
         externs: &[Resolved],
         used_maps: &mut Vec<MapId>,
+        jump_tables: &mut Tables,
     ) -> Result<()> {
         let at = reloc.insn as usize;
-        let short = || Error::invalid_object("the relocation lies behind the code");
+        if let RelocTarget::JumpTable { offset, size } = reloc.target {
+            let fd = self.jump_table(code, reloc.insn, (offset, size), jump_tables)?;
+            return set_imm64(&mut code.insns, at, BPF_PSEUDO_MAP_VALUE, fd, 0).ok_or_else(short);
+        }
+        let insns = &mut code.insns;
         match reloc.target {
             RelocTarget::Map(map) => match self.map_number(map) {
                 Some(fd) => set_imm64(insns, at, BPF_PSEUDO_MAP_FD, fd, 0),
@@ -89,7 +97,10 @@ impl Core {
             RelocTarget::MapValue { map, offset } => {
                 used_maps.push(map);
                 match self.map_number(map) {
-                    Some(fd) => set_imm64(insns, at, BPF_PSEUDO_MAP_VALUE, fd, offset as i32),
+                    Some(fd) => {
+                        let offset = offset.wrapping_add(self.data_offset(map));
+                        set_imm64(insns, at, BPF_PSEUDO_MAP_VALUE, fd, offset as i32)
+                    }
                     None => poison_imm64(insns, at, map),
                 }
             }
@@ -107,8 +118,10 @@ impl Core {
                 Some(())
             }
             // Done while the program was assembled, or refused before.
-            RelocTarget::Call(_) | RelocTarget::FuncAddr(_) | RelocTarget::ProgCall(_) => Some(()),
-            RelocTarget::JumpTable { .. } => return Err(super::create::not_built("jump tables")),
+            RelocTarget::Call(_)
+            | RelocTarget::FuncAddr(_)
+            | RelocTarget::ProgCall(_)
+            | RelocTarget::JumpTable { .. } => Some(()),
         }
         .ok_or_else(short)
     }
@@ -135,6 +148,12 @@ impl Core {
         }
     }
 
+    /// Where the object's variables begin in a map's memory; in that of an arena they may be at its end.
+    fn data_offset(&self, map: MapId) -> u32 {
+        // An arena has at most 4 GiB, and the offset in the instruction is of that size.
+        self.maps.get(map.0 as usize).map_or(0, |row| row.data_offset as u32)
+    }
+
     fn map_number(&self, id: MapId) -> Option<i32> {
         self.maps.get(id.0 as usize)?.live.as_ref().map(|m| m.fd().number())
     }
@@ -154,6 +173,10 @@ impl Core {
         };
         found.unwrap_or_default()
     }
+}
+
+fn short() -> Error {
+    Error::invalid_object("the relocation lies behind the code")
 }
 
 /// Writes both halves of a 64-bit load. `None` if they are not there.

@@ -40,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) log_level: u32,
     pub(crate) log_size: Option<usize>,
     pub(crate) pin_root_path: PathBuf,
+    /// Where to get a BPF token; empty for nowhere.
+    pub(crate) token_path: Option<PathBuf>,
 }
 
 /// An object in any of its states.
@@ -93,6 +95,8 @@ pub(crate) struct ProgRow {
     pub(crate) pieces: Vec<Piece>,
     /// Data maps whose addresses the instructions have, ascending.
     pub(crate) used_maps: Vec<MapId>,
+    /// Maps of its jump tables, kept until it is loaded.
+    pub(crate) jump_tables: Vec<MapFd>,
     /// Function and line records.
     pub(crate) info: ExtInfo,
     pub(crate) fd: Option<ProgFd>,
@@ -122,8 +126,10 @@ pub(crate) struct MapRow {
     pub(crate) is_pinned_by_load: bool,
     /// A map that the caller or a pin gave in place of a new one.
     pub(crate) reused: Option<MapFd>,
-    /// Memory of a data map.
+    /// Memory of a data map or an arena.
     pub(crate) mapping: Option<Mapping>,
+    /// Where the variables begin in that memory, in bytes.
+    pub(crate) data_offset: u64,
     pub(crate) live: Option<OwnedMap>,
     pub(crate) autoattach: bool,
     /// What a struct_ops map is given when it is attached.
