@@ -218,8 +218,6 @@ pub enum Fact<'a> {
     MaxStackDepth,
     /// Bytes of a page, decimal.
     PageSize,
-    /// Nothing but that it is there: the `uprobe` system call that replaces breakpoints on x86-64. Linux 6.18.
-    UprobeSyscall,
     /// Nothing but that they are there: attributes that all commands of bpf(2) take, such as a log. Linux 7.2.
     CommonAttrs,
 }

@@ -52,8 +52,7 @@ pub(crate) fn read(what: Fact<'_>) -> Result<Blob, Errno> {
         Fact::UprobeSyscall if syscall::has_uprobe() => "1".to_owned(),
         Fact::InterfaceIndex(name) => interface_index(name)?.to_string(),
         Fact::PageSize => rustix::param::page_size().to_string(),
-        Fact::UprobeSyscall => syscall::has_uprobe().then(String::new).ok_or(Errno::ENOENT)?,
-        Fact::CommonAttrs => syscall::has_common_attrs().then(String::new).ok_or(Errno::ENOENT)?,
+        Fact::CommonAttrs if syscall::has_common_attrs() => "1".to_owned(),
         Fact::MaxStackDepth => line("/proc/sys/kernel/perf_event_max_stack")?,
         _ => return Err(Errno::ENOENT),
     };

@@ -47,16 +47,6 @@ pub(crate) unsafe fn bpf(cmd: Cmd, attr: &mut [u8]) -> Result<u64, Errno> {
     check(unsafe { libc::syscall(libc::SYS_bpf, cmd.0, attr.as_mut_ptr(), attr.len()) })
 }
 
-/// Whether the kernel has uprobe(2), which only its own trampolines may call: others get `ENXIO`.
-pub(crate) fn has_uprobe() -> bool {
-    const SYS_UPROBE: libc::c_long = 336;
-    if !cfg!(target_arch = "x86_64") {
-        return false;
-    }
-    // SAFETY: the call takes no argument, and outside of a trampoline changes nothing.
-    check(unsafe { libc::syscall(SYS_UPROBE) }) == Err(Errno::ENXIO)
-}
-
 /// Whether bpf(2) takes attributes that are common to all commands: then it looks for them where there are none.
 pub(crate) fn has_common_attrs() -> bool {
     const COMMON_ATTRS: u32 = 1 << 16;

@@ -187,6 +187,18 @@ impl Backend for Delegated {
         self.inner.read(handle, out)
     }
 
+    fn read_at(&self, handle: &Handle, offset: u64, out: &mut [u8]) -> Result<usize, Errno> {
+        self.inner.backend().read_at(handle, offset, out)
+    }
+
+    fn file_len(&self, handle: &Handle) -> Result<u64, Errno> {
+        self.inner.backend().file_len(handle)
+    }
+
+    fn define_event(&self, unit: &str, line: &str) -> Result<(), Errno> {
+        self.inner.backend().define_event(unit, line)
+    }
+
     fn poll(&self, set: &mut PollSet, timeout: Option<Duration>) -> Result<usize, Errno> {
         self.inner.poll(set, timeout)
     }
