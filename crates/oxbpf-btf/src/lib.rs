@@ -64,6 +64,7 @@ mod permute;
 mod raw;
 mod relocate;
 pub mod sanitize;
+mod selection;
 mod str_set;
 pub mod text;
 mod validate;
@@ -79,6 +80,7 @@ pub use lookup::essential_name;
 pub use order::ByteOrder;
 pub use oxbpf_uapi::consts::{CoreReloKind, FuncLinkage};
 pub use raw::Header;
+pub use selection::Selection;
 pub use view::{
     Composite, DataSecView, EnumValue, EnumView, FuncProtoView, IntEncoding, Member, Param, SecVar, Type,
     TypeRef, VarLinkage,

@@ -41,12 +41,16 @@ mod compat;
 mod error;
 mod fast_map;
 mod matching;
+mod min_btf;
+mod offline;
 mod patch;
 mod relocator;
 mod spec;
 mod value;
 
 pub use error::{ReloError, ReloErrorKind};
+pub use min_btf::{MinBtf, MinBtfError};
+pub use offline::{OfflineError, Poisoned, Relocated, relocate_only};
 pub use patch::POISON;
 pub use relocator::{Outcome, Relocator, Target};
 

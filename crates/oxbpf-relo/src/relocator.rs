@@ -47,6 +47,8 @@ pub enum Outcome {
 /// So the order of relocations counts if the target has several types of a name; it should be the order of `.BTF.ext`.
 pub struct Relocator<'b> {
     local: &'b Btf,
+    /// The byte order of the object, in which its programs read bit-fields.
+    big_endian: bool,
     vmlinux: Option<Target<'b>>,
     modules: Vec<Target<'b>>,
     load_modules: Option<Box<dyn FnOnce() -> Vec<Target<'b>> + 'b>>,
@@ -58,6 +60,9 @@ pub struct Relocator<'b> {
     /// Answers by root type and kind, then by access string.
     answers: FastMap<(TypeId, u32), FastMap<Box<str>, Answer>>,
     scratch: Spec<'b>,
+    /// The first candidate that matched last, and the path in it.
+    first: Option<TypeId>,
+    first_path: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +91,7 @@ impl<'b> Relocator<'b> {
         let mut targets = targets.into_iter();
         Self {
             local,
+            big_endian: cfg!(target_endian = "big") != local.is_foreign_endian(),
             vmlinux: targets.next(),
             modules: targets.collect(),
             load_modules: None,
@@ -94,6 +100,8 @@ impl<'b> Relocator<'b> {
             candidates: FastMap::default(),
             answers: FastMap::default(),
             scratch: Spec::new(local, CoreReloKind::TYPE_ID_LOCAL, TypeId::VOID),
+            first: None,
+            first_path: Vec::new(),
         }
     }
 
@@ -155,6 +163,17 @@ impl<'b> Relocator<'b> {
         Ok(outcome)
     }
 
+    /// What a relocation asks for in the target: the first type that matches, and the numbers of the path in it; `None`
+    /// if nothing matches.
+    ///
+    /// # Errors
+    /// As [`Relocator::relocate`], but for what concerns the instruction.
+    pub fn access(&mut self, relo: &CoreRelo<'_>) -> Result<Option<(TypeId, Vec<u32>)>, ReloError> {
+        self.first = None;
+        self.resolve(relo).map_err(|kind| self.error(relo.insn_off as usize / 8, relo, kind))?;
+        Ok(self.first.map(|root| (root, self.first_path.clone())))
+    }
+
     /// Why a relocation was poisoned: what it asked for, and which candidates there were.
     pub fn explain(&mut self, relo: &CoreRelo<'_>) -> String {
         let local = match Spec::parse(self.local, relo) {
@@ -214,7 +233,7 @@ impl<'b> Relocator<'b> {
 
     fn resolve(&mut self, relo: &CoreRelo<'_>) -> Result<Answer, ReloErrorKind> {
         let local = Spec::parse(self.local, relo)?;
-        let old = value::of(&local).map_err(in_local)?;
+        let old = value::of(&local, self.big_endian).map_err(in_local)?;
         if relo.kind == CoreReloKind::TYPE_ID_LOCAL {
             let id = u64::from(relo.type_id.0);
             return Ok(Some(Patch { old: id, new: id, is_certain: false, resize: None, may_resize: true }));
@@ -250,7 +269,7 @@ impl<'b> Relocator<'b> {
             if !spec_match(local, spec).map_err(|e| in_target(NoValue::Stop(e)))? {
                 continue;
             }
-            let new = value::of(spec).map_err(in_target)?;
+            let new = value::of(spec, self.big_endian).map_err(in_target)?;
             let may_resize = match (old.access, new.access) {
                 (Some((_, a)), Some((_, b))) => value::may_resize(local.btf, a, c.target.btf, b),
                 // A bit-field here or there: its load is of another size for other reasons.
@@ -258,7 +277,12 @@ impl<'b> Relocator<'b> {
             };
             let this = Agreed { bit_offset: spec.bit_offset, id: c.id, value: new, may_resize };
             match &agreed {
-                None => agreed = Some(this),
+                None => {
+                    agreed = Some(this);
+                    self.first = Some(c.id);
+                    self.first_path.clear();
+                    self.first_path.extend_from_slice(&spec.raw);
+                }
                 Some(before) => before.check(&this)?,
             }
             matching.push(*c);

@@ -39,10 +39,10 @@ impl<E: Into<Stop>> From<E> for NoValue {
     }
 }
 
-/// The value of an access that was found.
-pub(crate) fn of(spec: &Spec<'_>) -> Result<Value, NoValue> {
+/// The value of an access that was found, for programs of this byte order.
+pub(crate) fn of(spec: &Spec<'_>, big_endian: bool) -> Result<Value, NoValue> {
     match subject(spec.kind) {
-        Some(Subject::Field) => field(spec),
+        Some(Subject::Field) => field(spec, big_endian),
         Some(Subject::Type) => type_value(spec),
         Some(Subject::Enumerator) => enumerator(spec),
         None => Err(NoValue::Error(ReloErrorKind::UnknownKind(spec.kind))),
@@ -84,14 +84,14 @@ fn enumerator(spec: &Spec<'_>) -> Result<Value, NoValue> {
     Ok(Value::certain(bits))
 }
 
-fn field(spec: &Spec<'_>) -> Result<Value, NoValue> {
+fn field(spec: &Spec<'_>, big_endian: bool) -> Result<Value, NoValue> {
     if spec.kind == CoreReloKind::FIELD_EXISTS {
         return Ok(Value::certain(1));
     }
     let unknown = || NoValue::Error(ReloErrorKind::UnknownKind(spec.kind));
     let step = spec.steps.last().ok_or_else(unknown)?;
     match step.name {
-        Some(_) => member(spec, step),
+        Some(_) => member(spec, step, big_endian),
         None => element(spec, step),
     }
 }
@@ -108,7 +108,7 @@ fn element(spec: &Spec<'_>, step: &Step<'_>) -> Result<Value, NoValue> {
     })
 }
 
-fn member(spec: &Spec<'_>, step: &Step<'_>) -> Result<Value, NoValue> {
+fn member(spec: &Spec<'_>, step: &Step<'_>, big_endian: bool) -> Result<Value, NoValue> {
     let unknown = || NoValue::Error(ReloErrorKind::UnknownKind(spec.kind));
     let m = spec.btf.get(step.type_id)?.composite().and_then(|c| c.member(step.index as usize));
     let m = m.ok_or_else(unknown)?;
@@ -135,10 +135,10 @@ fn member(spec: &Spec<'_>, step: &Step<'_>) -> Result<Value, NoValue> {
         })),
         CoreReloKind::FIELD_LSHIFT_U64 => {
             let in_load = spec.bit_offset.wrapping_sub(byte_off.wrapping_mul(8));
-            maybe(u64::from(if cfg!(target_endian = "little") {
-                64u32.wrapping_sub(in_load.wrapping_add(bit_size))
-            } else {
+            maybe(u64::from(if big_endian {
                 8u32.wrapping_sub(byte_size).wrapping_mul(8).wrapping_add(in_load)
+            } else {
+                64u32.wrapping_sub(in_load.wrapping_add(bit_size))
             }))
         }
         CoreReloKind::FIELD_RSHIFT_U64 => Value::certain(u64::from(64u32.wrapping_sub(bit_size))),

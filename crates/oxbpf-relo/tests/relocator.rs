@@ -268,3 +268,22 @@ fn broken_types_give_errors_and_no_panics() {
     }
     assert!(outcomes.iter().all(|n| *n > 250), "{outcomes:?}");
 }
+
+#[test]
+fn bit_fields_are_shifted_as_the_objects_byte_order_wants() {
+    let text = format!("{INT}[2] STRUCT 's' size=4 vlen=1\n\t'x' type_id=1 bits_offset=3 bitfield_size=5\n");
+    let native = text::parse(&text).unwrap();
+    let foreign = Btf::parse(native.to_bytes_in(!cfg!(target_endian = "little"))).unwrap();
+    let shift = |local: &Btf, kernel: &Btf| {
+        let mut insns = [mov(0)];
+        let left = relo(CoreReloKind::FIELD_LSHIFT_U64, 2, "0:0");
+        Relocator::new(local, target(kernel)).relocate(&mut insns, 0, &left).unwrap();
+        insns[0].imm
+    };
+    // 64 - (3 + 5) bits are above the field in a little-endian load, (8 - 4) * 8 + 3 in a big-endian one.
+    let (own, other) = if cfg!(target_endian = "little") { (56, 35) } else { (35, 56) };
+    // The types' own byte order does not matter.
+    for kernel in [&native, &foreign] {
+        assert_eq!((shift(&native, kernel), shift(&foreign, kernel)), (own, other));
+    }
+}

@@ -79,6 +79,16 @@ impl Insn {
             Self::new(b[0], b[1] >> 4, b[1] & 0xf, i16::from_be_bytes(off), i32::from_be_bytes(imm))
         }
     }
+
+    /// The instruction's bytes with fields in the given byte order.
+    pub const fn to_bytes(self, little_endian: bool) -> [u8; 8] {
+        let (regs, off, imm) = if little_endian {
+            (self.src() << 4 | self.dst(), self.off.to_le_bytes(), self.imm.to_le_bytes())
+        } else {
+            (self.dst() << 4 | self.src(), self.off.to_be_bytes(), self.imm.to_be_bytes())
+        };
+        [self.code, regs, off[0], off[1], imm[0], imm[1], imm[2], imm[3]]
+    }
 }
 
 impl core::fmt::Debug for Insn {
