@@ -3,7 +3,6 @@
 //! What is for the user's eyes or for another program goes to standard output, everything about the run itself to standard error.
 
 mod failure;
-mod gen_files;
 mod log;
 mod run;
 mod set;
@@ -25,8 +24,6 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Noun {
     Run(run::Args),
-    /// Make files of object files
-    Gen(gen_files::Args),
 }
 
 fn main() -> ExitCode {
@@ -37,7 +34,6 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.noun {
         Noun::Run(args) => run::main(args),
-        Noun::Gen(args) => gen_files::main(args),
     };
     match result {
         Ok(code) => code,

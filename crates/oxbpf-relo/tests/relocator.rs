@@ -273,7 +273,8 @@ fn broken_types_give_errors_and_no_panics() {
 fn bit_fields_are_shifted_as_the_objects_byte_order_wants() {
     let text = format!("{INT}[2] STRUCT 's' size=4 vlen=1\n\t'x' type_id=1 bits_offset=3 bitfield_size=5\n");
     let native = text::parse(&text).unwrap();
-    let foreign = Btf::parse(native.to_bytes_in(!cfg!(target_endian = "little"))).unwrap();
+    let swapped = text::parse(&text).unwrap().with_byte_order(oxbpf_btf::ByteOrder::FOREIGN);
+    let foreign = Btf::parse(swapped.to_bytes().unwrap().into_owned()).unwrap();
     let shift = |local: &Btf, kernel: &Btf| {
         let mut insns = [mov(0)];
         let left = relo(CoreReloKind::FIELD_LSHIFT_U64, 2, "0:0");

@@ -12,6 +12,7 @@
 mod args;
 mod batch;
 mod btf;
+mod generate;
 mod json;
 mod options;
 mod out;
@@ -65,7 +66,7 @@ pub(crate) struct Verb {
 }
 
 /// The nouns, in the order in which an abbreviation finds them.
-const NOUNS: &[&Noun] = &[&btf::NOUN];
+const NOUNS: &[&Noun] = &[&btf::NOUN, &generate::NOUN];
 
 /// Words of programs and maps, which several nouns share.
 pub(crate) mod terms {
