@@ -12,7 +12,7 @@ fn data(name: &str) -> String {
 
 #[test]
 fn min_core_btf_writes_what_bpftool_writes() {
-    let dir = TempDir::new();
+    let dir = TempDir::new("generate");
     let out = dir.path().join("min.btf");
     let ended = noun(["gen", "min_core_btf", &data("moved.btf"), out.to_str().unwrap(), &data("accesses.o")]);
     assert_eq!((ended.status, ended.out.as_str(), ended.err.as_str()), (0, "", ""));
@@ -21,7 +21,7 @@ fn min_core_btf_writes_what_bpftool_writes() {
 
 #[test]
 fn relocate_writes_the_object_and_says_what_has_no_match() {
-    let dir = TempDir::new();
+    let dir = TempDir::new("generate");
     let out = dir.path().join("accesses.o");
     let path = out.to_str().unwrap();
     let ended = noun(["gen", "relocate", &data("accesses.o"), path, "btf", &data("kinds.btf")]);
