@@ -72,6 +72,12 @@ pub enum BtfError {
         /// Bytes left.
         have: u64,
     },
+    /// Lines of a program that cannot be looked up.
+    #[error("line records of the program: {why}")]
+    BadLines {
+        /// What is wrong.
+        why: &'static str,
+    },
     /// The BTF stands alone where one is needed that adds to a base.
     #[error("the BTF is not split: it has no base")]
     NotSplit,

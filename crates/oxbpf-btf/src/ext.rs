@@ -14,7 +14,7 @@ use crate::{Btf, BtfError, ByteOrder, Bytes, TypeId};
 
 /// Bytes of the header without and with CO-RE relocations.
 const HEADER_LEN: u32 = 24;
-const HEADER_CORE_LEN: u32 = 32;
+pub(crate) const HEADER_CORE_LEN: u32 = 32;
 /// Bytes of an instruction.
 const INSN_LEN: u32 = 8;
 
@@ -107,6 +107,9 @@ pub struct BtfExt {
 /// One of the three tables.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SubSection {
+    /// Where it is, in bytes from the start of the data.
+    start: usize,
+    /// 0 if there is none.
     rec_size: u32,
     groups: Vec<Group>,
 }
@@ -115,6 +118,11 @@ impl SubSection {
     /// Bytes of a record.
     pub(crate) fn rec_size(&self) -> u32 {
         self.rec_size
+    }
+
+    /// The string offset of each ELF section's name.
+    pub(crate) fn names(&self) -> impl Iterator<Item = u32> {
+        self.groups.iter().map(|g| g.name_off)
     }
 
     /// Where the records of each ELF section are, in bytes from the start of the data.
@@ -148,7 +156,8 @@ impl BtfExt {
         }
         if foreign {
             let mut copy = data.to_vec();
-            swap_in_place(&mut copy, &tables, true);
+            let [func, line, core] = &subs;
+            swap_in_place(&mut copy, [func, line, core], true);
             data = Bytes::from(copy);
         }
         let [func, line, core] = subs;
@@ -163,9 +172,7 @@ impl BtfExt {
     /// The bytes in foreign byte order.
     pub(crate) fn swapped(&self) -> Vec<u8> {
         let mut copy = self.data.to_vec();
-        if let Ok(tables) = tables(&self.data, false) {
-            swap_in_place(&mut copy, &tables, false);
-        }
+        swap_in_place(&mut copy, self.tables(), false);
         copy
     }
 
@@ -297,6 +304,7 @@ fn groups(data: &[u8], table: &Table, range: Range<usize>, foreign: bool) -> Res
         return Ok(sub);
     }
     let start = range.start;
+    sub.start = start;
     let fail = |at: usize, why| BtfError::BadExt { section: table.name, offset: (at - start) as u32, why };
     let next = |at: usize| if at + 4 <= range.end { read(data, at, foreign) } else { None };
     sub.rec_size = next(start).ok_or(fail(start, "has no record size"))?;
@@ -322,16 +330,25 @@ fn groups(data: &[u8], table: &Table, range: Range<usize>, foreign: bool) -> Res
     Ok(sub)
 }
 
-/// Changes the byte order; everything but the first four bytes is 32-bit words.
-fn swap_in_place(data: &mut [u8], tables: &[Range<usize>; 3], is_foreign: bool) {
+/// Changes the byte order of all known fields; what records have beyond them stays as it is, as libbpf leaves it.
+fn swap_in_place(data: &mut [u8], subs: [&SubSection; 3], is_foreign: bool) {
     if let Some(magic) = data.get_mut(..2) {
         magic.reverse();
     }
     let hdr_len = read(data, 4, is_foreign).unwrap_or_default().min(HEADER_CORE_LEN) as usize;
-    let header = core::iter::once(4..hdr_len / 4 * 4);
-    for range in header.chain(tables.iter().cloned()) {
+    let mut swap = |range: Range<usize>| {
         for w in data.get_mut(range).unwrap_or_default().chunks_exact_mut(4) {
             w.reverse();
+        }
+    };
+    swap(4..hdr_len / 4 * 4);
+    for (sub, table) in subs.into_iter().zip([FUNC, LINE, CORE]).filter(|(sub, _)| sub.rec_size != 0) {
+        swap(sub.start..sub.start + 4);
+        for range in sub.groups() {
+            swap(range.start - 8..range.start);
+            for rec in range.step_by(sub.rec_size as usize) {
+                swap(rec..rec + table.min_rec_size as usize);
+            }
         }
     }
 }

@@ -13,7 +13,8 @@
 //! | Put several together, keep each type once | [`BtfBuilder::append_btf`], [`BtfBuilder::dedup`] |
 //! | A split BTF for any build of its base | [`Btf::distill_base`], [`Btf::relocate`], [`Btf::parse_on`] |
 //! | Either byte order, out as well as in | [`Btf::to_bytes`], [`ByteOrder`] |
-//! | Function, line and CO-RE records of a program | [`BtfExt`] |
+//! | Function, line and CO-RE records of a program | [`BtfExt`], [`BtfExtBuilder`] |
+//! | The source line of an instruction or machine address | [`ProgLines`] |
 //! | Rewrite for kernels that lack newer kinds | [`sanitize`] |
 //! | The text that `bpftool btf dump` prints, both ways | [`text`] |
 //! | A value's bytes as a tree of Rust values | [`value`] |
@@ -53,9 +54,11 @@ pub mod dump_data;
 mod edit;
 mod error;
 mod ext;
+mod ext_build;
 mod ext_fields;
 pub mod fields;
 mod intern;
+mod linfo;
 mod lookup;
 mod lookup_many;
 mod measure;
@@ -76,6 +79,8 @@ pub use builder::{BtfBuilder, IntFlags};
 pub use bytes::Bytes;
 pub use error::BtfError;
 pub use ext::{BtfExt, CoreRelo, FuncInfo, InfoSec, LineInfo};
+pub use ext_build::BtfExtBuilder;
+pub use linfo::{JitedLines, ProgLines};
 pub use lookup::essential_name;
 pub use order::ByteOrder;
 pub use oxbpf_uapi::consts::{CoreReloKind, FuncLinkage};

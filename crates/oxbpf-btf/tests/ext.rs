@@ -1,6 +1,6 @@
 //! BTF.ext: records per section, in either byte order.
 
-use oxbpf_btf::{Btf, BtfExt, CoreReloKind, TypeId};
+use oxbpf_btf::{Btf, BtfExt, BtfExtBuilder, ByteOrder, CoreReloKind, FuncInfo, TypeId};
 
 const BTF: &[u8] = include_bytes!("../../../testdata/btf/kinds.bpfel.btf");
 const LITTLE: &[u8] = include_bytes!("../../../testdata/btf/kinds.bpfel.btf_ext");
@@ -137,4 +137,41 @@ fn broken_sections_are_errors() {
     check(bytes.clone(), "BTF.ext func_info at offset 1: is not aligned to 4 bytes");
     bytes[4..8].copy_from_slice(&16u32.to_ne_bytes());
     check(bytes, "header length 16 is out of range (52 bytes of data)");
+}
+
+#[test]
+fn built_from_what_was_read_is_the_same() {
+    for bytes in [LITTLE, BIG] {
+        let ext = BtfExt::parse(bytes).unwrap();
+        assert_eq!(ext.to_bytes(), bytes, "written in the order it was read in");
+        let again = BtfExtBuilder::from_ext(&ext).finish().unwrap();
+        assert_eq!(again.raw(), ext.raw());
+    }
+    let long = BtfExt::parse(ext([&[12, 0, 2, 0, 3, 91, 8, 6, 92], &[], &[]])).unwrap();
+    let mut b = BtfExtBuilder::from_ext(&long);
+    b.add_func_info(0, FuncInfo { insn_off: 16, type_id: TypeId(7) });
+    b.add_func_info(1, FuncInfo { insn_off: 0, type_id: TypeId(8) });
+    let expect = ext([&[12, 0, 3, 0, 3, 91, 8, 6, 92, 16, 7, 0, 1, 1, 0, 8, 0], &[], &[]]);
+    assert_eq!(b.finish().unwrap().raw(), expect);
+}
+
+#[test]
+fn swapped_bytes_are_those_of_libbpf() {
+    // Both files are from one source, and `btf_ext__set_endianness` makes the one of the other.
+    let mut ext = BtfExt::parse(LITTLE).unwrap();
+    ext.set_byte_order(ByteOrder::Big);
+    assert_eq!(ext.to_bytes(), BIG);
+    // The third word of a longer record is no field that libbpf 1.8 knows, and it leaves it alone.
+    let mut long = BtfExt::parse(ext_of_long_records()).unwrap();
+    long.set_byte_order(ByteOrder::FOREIGN);
+    let bytes = long.to_bytes().to_vec();
+    let word = |i: usize| u32::from_ne_bytes(bytes[32 + 4 * i..36 + 4 * i].try_into().unwrap());
+    let expect = [12u32, 0, 1, 8, 3].map(u32::swap_bytes);
+    assert_eq!([word(0), word(1), word(2), word(3), word(4)], expect);
+    assert_eq!(word(5), 91);
+    assert_eq!(BtfExt::parse(bytes).unwrap().raw(), long.raw());
+}
+
+fn ext_of_long_records() -> Vec<u8> {
+    ext([&[12, 0, 1, 8, 3, 91], &[], &[]])
 }
