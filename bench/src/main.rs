@@ -6,6 +6,7 @@
 //! A group is one file with a function that gives its rows, and one line in [`GROUPS`].
 
 mod btf_open;
+mod btf_ops;
 mod core;
 mod growth;
 mod min_process;
@@ -41,6 +42,7 @@ const GROUPS: &[Group] = &[
     Group::new("min_process", &["min_process", "min_process_cpu", "min_process_rss"], min_process::rows),
     Group::new("obj_open", &["obj_open"], obj_open::rows).growth(&[Growth { name: "obj_open", what: "programs", run: obj_open::grow }]),
     Group::new("btf_open", &["btf_open"], btf_open::rows),
+    Group::new("btf_ops", btf_ops::ROWS, btf_ops::rows).growth(btf_ops::GROWTH),
     Group::new("core", core::ROWS, core::rows).growth(&[Growth { name: "core_many", what: "programs", run: core::grow }]),
     Group::new("ring_drain", &["ring_drain"], ring_drain::rows),
     Group::new("binary_size", &["binary_size"], size::rows),

@@ -238,4 +238,19 @@ mod tests {
             assert_eq!(seen, chain.ids, "after {id}");
         }
     }
+
+    #[test]
+    fn types_whose_hashes_collide_stay_apart() {
+        let (mut table, mut turns) = (Table::new(300), Turns::default());
+        for id in 1..300 {
+            let place = table.find(0, |other| other == id);
+            assert_eq!(table.first(place, turns), None);
+            table.insert(place, id, &mut turns);
+        }
+        for id in 1..300 {
+            let place = table.find(0, |other| other == id);
+            assert_eq!(table.first(place, turns), Some(id));
+            assert_eq!(table.after(place, id, turns), None);
+        }
+    }
 }
