@@ -39,6 +39,7 @@
 
 mod compat;
 mod error;
+mod explain;
 mod fast_map;
 mod matching;
 mod min_btf;
@@ -49,6 +50,7 @@ mod spec;
 mod value;
 
 pub use error::{ReloError, ReloErrorKind};
+pub use explain::Explanation;
 pub use min_btf::{MinBtf, MinBtfError};
 pub use offline::{OfflineError, Poisoned, Relocated, relocate_only};
 pub use patch::POISON;

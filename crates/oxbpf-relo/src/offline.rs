@@ -10,6 +10,7 @@ use oxbpf_elf::{ElfError, ElfObject, Section};
 use oxbpf_uapi::Insn;
 
 use crate::error::ReloError;
+use crate::explain::Explanation;
 use crate::relocator::{Outcome, Relocator, Target};
 
 /// A relocated object file.
@@ -31,7 +32,7 @@ pub struct Poisoned {
     /// Index of the instruction in the section.
     pub insn: usize,
     /// What was asked for, and what there is.
-    pub why: String,
+    pub why: Explanation,
 }
 
 /// Why an object file cannot be relocated.

@@ -6,6 +6,7 @@ use oxbpf_btf::{Btf, CoreRelo, CoreReloKind, TypeId, essential_name};
 use oxbpf_uapi::Insn;
 
 use crate::compat::{Stop, kinds_are_compat};
+use crate::explain::{self, Explanation};
 use crate::error::{ReloError, ReloErrorKind};
 use crate::fast_map::FastMap;
 use crate::matching::spec_match;
@@ -174,27 +175,32 @@ impl<'b> Relocator<'b> {
         Ok(self.first.map(|root| (root, self.first_path.clone())))
     }
 
-    /// Why a relocation was poisoned: what it asked for, and which candidates there were.
-    pub fn explain(&mut self, relo: &CoreRelo<'_>) -> String {
+    /// Why a relocation was poisoned: what it asked for, how each candidate differs, and what is near.
+    ///
+    /// Goes through all names of the target if none is the type's, so it is for messages only.
+    pub fn explain(&mut self, relo: &CoreRelo<'_>) -> Explanation {
+        let mut to = Explanation::default();
         let local = match Spec::parse(self.local, relo) {
             Ok(local) => local,
-            Err(e) => return e.to_string(),
+            Err(e) => {
+                to.spec = format!("<{}> [{}] + {}", KindName(relo.kind), relo.type_id, relo.access_str);
+                to.reasons.push(e.to_string());
+                return to;
+            }
         };
-        let candidates = match self.find_candidates(relo.type_id) {
-            Ok(candidates) => candidates,
-            Err(e) => return format!("{local}: {e}"),
-        };
-        if candidates.is_empty() {
-            let name = self.local.get(relo.type_id).map_or("", |t| t.name());
-            return format!("{local}: no target has a type '{}'", essential_name(name));
+        to.spec = local.to_string();
+        match self.find_candidates(relo.type_id) {
+            Err(e) => to.reasons.push(e.to_string()),
+            Ok(candidates) if candidates.is_empty() => {
+                explain::nothing(self.local, relo.type_id, self.vmlinux, &mut to);
+            }
+            Ok(candidates) => {
+                for c in candidates {
+                    explain::candidate(&local, c.target, c.id, &mut to);
+                }
+            }
         }
-        let mut text = format!("{local}: no match among");
-        for (i, c) in candidates.iter().enumerate() {
-            let root = Spec::new(c.target.btf, CoreReloKind::TYPE_ID_TARGET, c.id);
-            let comma = if i == 0 { "" } else { "," };
-            text.push_str(&format!("{comma} {} of {}", Path(&root), c.target.name));
-        }
-        text
+        to
     }
 
     fn error(&self, insn: usize, relo: &CoreRelo<'_>, kind: ReloErrorKind) -> ReloError {
@@ -390,14 +396,5 @@ fn in_target(e: NoValue, target: Target<'_>) -> ReloErrorKind {
     match e {
         NoValue::Stop(Stop::Btf(source)) => ReloErrorKind::Target { target: target.name.to_owned(), source },
         e => in_local(e),
-    }
-}
-
-/// Shows a spec's path without the relocation's kind.
-struct Path<'s, 'b>(&'s Spec<'b>);
-
-impl fmt::Display for Path<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt_path(f)
     }
 }

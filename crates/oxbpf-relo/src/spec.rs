@@ -172,7 +172,7 @@ impl fmt::Display for KindName {
 }
 
 /// Word for a type's kind in messages.
-fn kind_word(t: &TypeRef<'_>) -> &'static str {
+pub(crate) fn kind_word(t: &TypeRef<'_>) -> &'static str {
     match t.view() {
         Type::Struct(_) => "struct",
         Type::Union(_) => "union",

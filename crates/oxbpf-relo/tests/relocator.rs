@@ -80,16 +80,50 @@ fn what_nothing_matches_becomes_a_call_that_the_verifier_refuses() {
 }
 
 #[test]
-fn a_poisoned_instruction_is_explained_by_local_spec_and_candidates() {
+fn a_poisoned_instruction_is_explained_by_what_is_near_and_both_layouts() {
     let local = local();
-    let some = types("[2] STRUCT 's' size=4 vlen=0\n[3] STRUCT 's___old' size=4 vlen=0\n");
-    let none = types("");
-    let explain = |kernel: &Btf| Relocator::new(&local, target(kernel)).explain(&offset("0:0"));
-    assert_eq!(
-        explain(&some),
-        "<byte_off> [2] struct s.x (0:0 @ offset 4): no match among [2] struct s of vmlinux, [3] struct s___old of vmlinux"
+    let explain = |rest: &str| {
+        let kernel = types(rest);
+        let e = Relocator::new(&local, target(&kernel)).explain(&offset("0:0"));
+        (format!("{e}"), format!("{e:#}"))
+    };
+    let x = "<byte_off> [2] struct s.x (0:0 @ offset 4): ";
+    let check = |rest: &str, expect: &str| assert_eq!(explain(rest).0, format!("{x}{expect}"));
+    check("[2] STRUCT 'sx' size=4 vlen=0\n", "no target has a type 's' (near: 'sx')");
+    check("", "no target has a type 's'");
+    check(
+        "[2] STRUCT 's' size=4 vlen=1\n\t'y' type_id=1 bits_offset=0\n[3] STRUCT 's___old' size=4 vlen=0\n",
+        "struct s [2] of vmlinux has no member 'x' (near: 'y'); struct s___old [3] of vmlinux has no member 'x'",
     );
-    assert_eq!(explain(&none), "<byte_off> [2] struct s.x (0:0 @ offset 4): no target has a type 's'");
+    check(
+        "[2] STRUCT 's' size=4 vlen=1\n\t'in' type_id=3 bits_offset=0\n\
+         [3] STRUCT 'inner' size=4 vlen=1\n\t'x' type_id=1 bits_offset=0\n",
+        "struct s [2] of vmlinux has no member 'x' (it is in '.in.x')",
+    );
+    let (line, full) = explain(
+        "[2] STRUCT 's' size=16 vlen=2\n\t'pad' type_id=1 bits_offset=0\n\t'x' type_id=3 bits_offset=64\n[3] PTR '(anon)' type_id=1\n",
+    );
+    assert_eq!(line, format!("{x}'x' of struct s [2] of vmlinux is int *, here int"));
+    assert_eq!(
+        full,
+        format!(
+            "{line}\n  struct s of the object, 8 bytes:\n  >      4  x: int\n  struct s of vmlinux, 16 bytes:\n         0  pad: int\n  >      8  x: int *"
+        )
+    );
+}
+
+#[test]
+fn a_missing_enumerator_is_explained_by_the_nearest() {
+    let with = |name: &str| {
+        text::parse(&format!("[1] ENUM 'e' encoding=UNSIGNED size=4 vlen=1\n\t'{name}' val=1\n")).unwrap()
+    };
+    let (local, kernel) = (with("STATE_RUNNING"), with("STATE_RUNING"));
+    let relo = relo(CoreReloKind::ENUMVAL_VALUE, 1, "0");
+    assert_eq!(
+        Relocator::new(&local, target(&kernel)).explain(&relo).to_string(),
+        "<enumval_value> [1] enum e::STATE_RUNNING = 1: \
+         enum e [1] of vmlinux has no enumerator 'STATE_RUNNING' (near: 'STATE_RUNING')"
+    );
 }
 
 #[track_caller]
@@ -260,7 +294,7 @@ fn broken_types_give_errors_and_no_panics() {
                 let relo = records.core_relo(reloc).unwrap();
                 match r.relocate(&mut insns, reloc.insn as usize, relo) {
                     Ok(Outcome::Patched { .. }) => outcomes[0] += 1,
-                    Ok(Outcome::Poisoned) => outcomes[1] += r.explain(relo).len().min(1),
+                    Ok(Outcome::Poisoned) => outcomes[1] += format!("{:#}", r.explain(relo)).len().min(1),
                     Err(e) => outcomes[2] += e.to_string().len().min(1),
                 }
             }
