@@ -86,11 +86,15 @@ pub(crate) fn candidate(local: &Spec<'_>, target: Target<'_>, id: TypeId, to: &m
             (None, Type::Array { elem, nelems, .. }) if i > 0 => {
                 if step.index >= nelems {
                     let n = step.index;
-                    return to.reasons.push(format!("an array in {place} has {nelems} elements, none with number {n}"));
+                    return to
+                        .reasons
+                        .push(format!("an array in {place} has {nelems} elements, none with number {n}"));
                 }
                 at = elem;
             }
-            (None, _) if i > 0 => return to.reasons.push(format!("what is an array here is none in {place}")),
+            (None, _) if i > 0 => {
+                return to.reasons.push(format!("what is an array here is none in {place}"));
+            }
             (None, _) => {}
         }
     }

@@ -6,8 +6,8 @@ use oxbpf_btf::{Btf, CoreRelo, CoreReloKind, TypeId, essential_name};
 use oxbpf_uapi::Insn;
 
 use crate::compat::{Stop, kinds_are_compat};
-use crate::explain::{self, Explanation};
 use crate::error::{ReloError, ReloErrorKind};
+use crate::explain::{self, Explanation};
 use crate::fast_map::FastMap;
 use crate::matching::spec_match;
 use crate::patch::{self, Patch};

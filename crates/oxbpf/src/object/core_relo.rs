@@ -8,7 +8,7 @@ use std::sync::Arc;
 use oxbpf_btf::{Btf, CoreRelo, TypeId};
 use oxbpf_elf::ElfObject;
 use oxbpf_object::{CodeId, CoreReloc, FuncId, ProgId};
-use oxbpf_relo::{Outcome, Relocator, Target};
+use oxbpf_relo::{Explanation, Outcome, Relocator, Target};
 use oxbpf_uapi::Insn;
 
 use super::builder::read_error;
@@ -29,23 +29,9 @@ impl Core {
     pub(super) fn relocate_core(&mut self, types: &KernelTypes) -> Result<()> {
         let sites = self.core_sites()?;
         let Some(local) = self.spec.btf.clone().filter(|_| !sites.is_empty()) else { return Ok(()) };
-        let (relocated, failed) = match self.custom_target()? {
-            Some(target) => {
-                let targets = vec![Target { name: "custom BTF", btf: &target }];
-                self.relocate_sites(&sites, &mut Relocator::new(&local, targets))?
-            }
-            None => {
-                let targets = vec![Target { name: "vmlinux", btf: types.vmlinux()? }];
-                let modules = || match types.modules() {
-                    Ok(modules) => modules.iter().map(|m| Target { name: &m.name, btf: &m.btf }).collect(),
-                    Err(e) => {
-                        log::warn!("types of modules are not searched: {e}");
-                        Vec::new()
-                    }
-                };
-                self.relocate_sites(&sites, &mut Relocator::new(&local, targets).with_modules(modules))?
-            }
-        };
+        let (relocated, failed) = self
+            .with_relocator(&local, types, |relocator| self.relocate_sites(&sites, relocator))
+            .and_then(|result| result)?;
         self.failed_core = failed;
         for (id, insns) in relocated {
             let code = match id {
@@ -57,6 +43,37 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Runs `work` with a relocator for types of the object and what they are relocated against.
+    fn with_relocator<T>(
+        &self,
+        local: &Btf,
+        types: &KernelTypes,
+        work: impl FnOnce(&mut Relocator<'_>) -> T,
+    ) -> Result<T> {
+        if let Some(target) = self.custom_target()? {
+            let targets = vec![Target { name: "custom BTF", btf: &target }];
+            return Ok(work(&mut Relocator::new(local, targets)));
+        }
+        let targets = vec![Target { name: "vmlinux", btf: types.vmlinux()? }];
+        let modules = || match types.modules() {
+            Ok(modules) => modules.iter().map(|m| Target { name: &m.name, btf: &m.btf }).collect(),
+            Err(e) => {
+                log::warn!("types of modules are not searched: {e}");
+                Vec::new()
+            }
+        };
+        Ok(work(&mut Relocator::new(local, targets).with_modules(modules)))
+    }
+
+    /// Why a relocation found nothing, for a program that was refused for it; `None` if the types cannot be read again.
+    pub(super) fn explain_core(&self, failed: &FailedCore) -> Option<Explanation> {
+        let local = self.spec.btf.clone()?;
+        let FailedCore { type_id, kind, access, .. } = failed;
+        let relo = CoreRelo { insn_off: 0, type_id: *type_id, access_str: access, kind: *kind };
+        let types = KernelTypes::new(&self.kernel);
+        self.with_relocator(&local, &types, |relocator| relocator.explain(&relo)).ok()
     }
 
     /// The relocations of programs that will be loaded, and of functions.
@@ -111,9 +128,9 @@ impl Core {
                 self.code_frame(relo.code).into_iter().fold(error, Error::at)
             })?;
             if outcome == Outcome::Poisoned {
-                let spec = relocator.explain(record);
-                log::debug!("instruction {} of {:?}: {spec}", relo.insn, relo.code);
-                failed.push(FailedCore { code: relo.code, insn: relo.insn, spec });
+                let access = record.access_str.to_owned();
+                let (type_id, kind) = (record.type_id, record.kind);
+                failed.push(FailedCore { code: relo.code, insn: relo.insn, type_id, kind, access });
             }
         }
         Ok((pieces, failed))

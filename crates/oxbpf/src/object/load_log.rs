@@ -53,10 +53,13 @@ fn reason(core: &Core, id: ProgId, insn: u32, number: i32) -> Option<(&'static s
         let piece = row.pieces.iter().find(|p| (p.insn_off..p.insn_off + p.len).contains(&insn))?;
         let failed =
             core.failed_core.iter().find(|f| f.code == piece.id && f.insn == insn - piece.insn_off)?;
-        return Some((
-            "invalid CO-RE relocation",
-            format!("failed to resolve CO-RE relocation {}", failed.spec),
-        ));
+        // The summary of a log is its last line, so the layouts come before the sentence.
+        let why = core.explain_core(failed).map_or_else(String::new, |e| {
+            let layouts = format!("{e:#}");
+            let layouts = layouts.split_once('\n').map_or(String::new(), |(_, rest)| format!("{rest}\n"));
+            format!("{layouts}failed to resolve CO-RE relocation {e}")
+        });
+        return Some(("invalid CO-RE relocation", why));
     }
     if let Some(spec) = index(POISON_KFUNC).and_then(|i| core.spec.externs.get(i)) {
         return Some((

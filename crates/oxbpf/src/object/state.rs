@@ -8,7 +8,7 @@ use core::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use oxbpf_btf::{Btf, TypeId};
+use oxbpf_btf::{Btf, CoreReloKind, TypeId};
 use oxbpf_kernel::{BtfFd, Handle, Kernel, MapFd, Mapping, ProgFd};
 use oxbpf_object::{CodeId, ExtInfo, MapId, MapSpec, ObjectSpec, Piece, ProgId, ProgramSpec};
 use oxbpf_uapi::Insn;
@@ -73,8 +73,10 @@ pub(crate) struct FailedCore {
     pub(crate) code: CodeId,
     /// Within the code.
     pub(crate) insn: u32,
-    /// What was looked for.
-    pub(crate) spec: String,
+    /// What was looked for: root type, kind and path.
+    pub(crate) type_id: TypeId,
+    pub(crate) kind: CoreReloKind,
+    pub(crate) access: String,
 }
 
 /// What a program has besides its spec.
