@@ -42,7 +42,7 @@ pub enum MinBtfError {
         /// Number of the relocation among those of the section.
         index: usize,
         /// What is wrong.
-        source: ReloError,
+        source: Box<ReloError>,
     },
     /// The object's or the kernel's types are broken.
     #[error(transparent)]
@@ -69,7 +69,7 @@ impl<'b> MinBtf<'b> {
                 let access = relocator.access(relo).map_err(|source| MinBtfError::Relo {
                     section: section.name.to_owned(),
                     index,
-                    source,
+                    source: Box::new(source),
                 })?;
                 if let Some((root, path)) = access {
                     self.keep(relo.kind, root, &path)?;

@@ -61,7 +61,7 @@ pub enum OfflineError {
         /// Number of the relocation among those of the section.
         index: usize,
         /// What is wrong.
-        source: ReloError,
+        source: Box<ReloError>,
     },
 }
 
@@ -91,7 +91,7 @@ pub fn relocate_only(object: &[u8], name: &str, target: &Btf) -> Result<Relocate
             let outcome = relocator.relocate(&mut insns, at, relo).map_err(|source| OfflineError::Relo {
                 section: group.name.to_owned(),
                 index,
-                source,
+                source: Box::new(source),
             })?;
             if outcome == Outcome::Poisoned {
                 let why = relocator.explain(relo);
