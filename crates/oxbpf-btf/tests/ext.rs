@@ -27,7 +27,7 @@ fn both_byte_orders_give_the_same_records() {
     assert_eq!(little.raw(), big.raw());
     let funcs = |ext: &BtfExt| {
         let secs = ext.func_infos(&btf).unwrap();
-        let of = |s: &oxbpf_btf::InfoSec<'_, oxbpf_btf::FuncInfo>| {
+        let of = |s: &oxbpf_btf::InfoSec<'_, FuncInfo>| {
             let names =
                 s.records.iter().map(|f| (f.insn_off, btf.get(f.type_id).unwrap().name().to_string()));
             (s.name.to_string(), names.collect::<Vec<_>>())

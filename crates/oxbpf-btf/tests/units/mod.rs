@@ -191,7 +191,7 @@ fn add_type(b: &mut BtfBuilder, r: &mut Rng, kind: BtfKind, name: &str, targets:
         _ => {
             b.add_datasec(name, 16).unwrap();
             for _ in 0..r.below(3) {
-                if let false = targets.vars.is_empty() {
+                if !targets.vars.is_empty() {
                     b.add_datasec_var(r.of(&targets.vars, TypeId::VOID), 0, 4).unwrap();
                 }
             }
