@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use oxbpf_kernel::{Blob, Fact, Handle, Opening};
 use oxbpf_uapi::Errno;
@@ -127,14 +127,24 @@ fn release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
+/// The kernel's types do not change, so a process has them once, while anyone uses them.
+static VMLINUX: Mutex<Option<Weak<dyn AsRef<[u8]> + Send + Sync>>> = Mutex::new(None);
+
 fn vmlinux_btf() -> Result<Blob, Errno> {
-    match fs::File::open(VMLINUX_BTF) {
+    let mut kept = VMLINUX.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bytes) = kept.as_ref().and_then(Weak::upgrade) {
+        return Ok(Blob::from_owner(bytes));
+    }
+    let read = match fs::File::open(VMLINUX_BTF) {
         Ok(file) => sysfs_btf(file),
         Err(e) => {
             log::debug!("{VMLINUX_BTF}: {e}; looking for a kernel image");
             image_btf()
         }
-    }
+    };
+    let bytes = read?.into_owner();
+    *kept = Some(Arc::downgrade(&bytes));
+    Ok(Blob::from_owner(bytes))
 }
 
 /// BTF in sysfs: mapped where the kernel allows it (Linux 6.16), read otherwise.

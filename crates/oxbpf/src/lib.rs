@@ -24,6 +24,7 @@
 //!
 //! Errors are one type, [`Error`]; steps are logged through the `log` crate with the module as target.
 
+pub mod btf;
 pub mod buffer;
 pub mod error;
 pub mod feature;

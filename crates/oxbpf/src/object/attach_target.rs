@@ -8,7 +8,7 @@ use oxbpf_uapi::{AttachType, BtfKind, Cmd, Errno, ProgType};
 use zerocopy::IntoBytes;
 
 use super::state::{AttachTarget, Core};
-use super::types::{KernelTypes, read_btf};
+use super::types::KernelTypes;
 use crate::error::{At, Error, Frame, Result, nearest};
 use crate::feature::Feature;
 
@@ -133,7 +133,8 @@ fn find_in_program(kernel: &Kernel, prog: &ProgFd, name: &str) -> Result<TypeId>
     }
     let handle =
         kernel.get_fd_by_id(ObjectKind::Btf, info.btf_id).at(|| Frame::Command(Cmd::BTF_GET_FD_BY_ID))?;
-    let btf = Btf::parse(read_btf(kernel, &handle)?).map_err(|e| Error::kernel(e.errno()).with_source(e))?;
+    let btf = Btf::parse(crate::btf::read(kernel, &handle)?)
+        .map_err(|e| Error::kernel(e.errno()).with_source(e))?;
     btf.find(name, BtfKind::FUNC).ok_or_else(|| {
         Error::not_found(format!("the target program has no function `{name}`")).with_errno(Errno::ESRCH)
     })

@@ -4,12 +4,10 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use oxbpf_btf::{Btf, Bytes, TypeId};
-use oxbpf_kernel::{BtfFd, Fact, GetInfo, Handle, InfoBuffers, Kernel, ObjectKind};
-use oxbpf_uapi::info::BtfInfo;
+use oxbpf_kernel::{BtfFd, Fact, Kernel, ObjectKind};
 use oxbpf_uapi::{BtfKind, Cmd, Errno};
-use zerocopy::IntoBytes;
 
-use crate::error::{At, Error, Frame, Result};
+use crate::error::{At, Frame, Result};
 
 /// BTF of a module.
 #[derive(Debug)]
@@ -41,26 +39,12 @@ impl KernelTypes {
     }
 
     /// Types of the kernel itself.
-    #[doc(alias = "btf__load_vmlinux_btf")]
     pub(crate) fn vmlinux(&self) -> Result<&Arc<Btf>> {
         if let Some(btf) = self.vmlinux.get() {
             return Ok(btf);
         }
-        let blob = match self.kernel.fact(Fact::VmlinuxBtf) {
-            Err(Errno::ENOENT) => {
-                return Err(Error::unsupported("types of its own", "5.4")
-                    .with_message("the kernel has no BTF of its own (/sys/kernel/btf/vmlinux)")
-                    .with_hint(
-                        "the kernel needs CONFIG_DEBUG_INFO_BTF=y, or give BTF for it with btf_custom_path",
-                    ));
-            }
-            blob => blob.at(|| Frame::Target("BTF of the kernel".into()))?,
-        };
-        let btf = Btf::parse(Bytes::from_owner(blob.into_owner()))
-            .map_err(|e| Error::kernel(e.errno()).with_source(e))
-            .at(|| Frame::Target("BTF of the kernel".into()))?;
-        log::debug!("the kernel has {} types", btf.type_count());
-        Ok(self.vmlinux.get_or_init(|| Arc::new(btf)))
+        let btf = crate::btf::vmlinux(&self.kernel)?;
+        Ok(self.vmlinux.get_or_init(|| btf))
     }
 
     /// Types of the modules, in the order in which they were loaded. A caller that may not list them sees none.
@@ -126,15 +110,13 @@ fn read_modules(kernel: &Kernel, base: &Arc<Btf>) -> Result<Vec<Module>> {
             Err(Errno::EPERM) => return Ok(modules),
             Err(e) => return Err(e).at(|| Frame::Command(Cmd::BTF_GET_FD_BY_ID)),
         };
-        let mut name = [0; 64];
-        let info = btf_info(kernel, &handle, &mut [], &mut name)?;
-        let name = text(&name);
+        let (info, name) = crate::btf::info(kernel, &handle)?;
         if info.kernel_btf == 0 || name == "vmlinux" {
             continue;
         }
         let btf = match kernel.fact(Fact::ModuleBtf(&name)) {
             Ok(blob) => Bytes::from_owner(blob.into_owner()),
-            Err(_) => read_btf(kernel, &handle)?.into(),
+            Err(_) => crate::btf::read(kernel, &handle)?.into(),
         };
         match Btf::parse_split(btf, base.clone()) {
             Ok(btf) => modules.push(Module { name, btf, fd: BtfFd(handle) }),
@@ -142,23 +124,4 @@ fn read_modules(kernel: &Kernel, base: &Arc<Btf>) -> Result<Vec<Module>> {
             Err(e) => log::warn!("BTF of module '{name}' is ignored: {e}"),
         }
     }
-}
-
-fn btf_info(kernel: &Kernel, object: &Handle, btf: &mut [u8], name: &mut [u8]) -> Result<BtfInfo> {
-    let mut info = BtfInfo::default();
-    let request = GetInfo { object, info: info.as_mut_bytes(), buffers: InfoBuffers::Btf { btf, name } };
-    kernel.get_info(request).at(|| Frame::Command(Cmd::OBJ_GET_INFO_BY_FD))?;
-    Ok(info)
-}
-
-fn text(name: &[u8]) -> String {
-    String::from_utf8_lossy(name.split(|b| *b == 0).next().unwrap_or_default()).into_owned()
-}
-
-/// The bytes of a BTF object in the kernel.
-pub(crate) fn read_btf(kernel: &Kernel, object: &Handle) -> Result<Vec<u8>> {
-    let size = btf_info(kernel, object, &mut [], &mut [])?.btf_size;
-    let mut bytes = vec![0; size as usize];
-    btf_info(kernel, object, &mut bytes, &mut [])?;
-    Ok(bytes)
 }
