@@ -40,6 +40,70 @@
 //! # Ok::<(), oxbpf_btf::BtfError>(())
 //! ```
 //!
+//! # A tool in ten minutes
+//!
+//! Say you want to know where a struct wastes memory. A compiler that is given `-g` for BPF, and the kernel itself
+//! (`/sys/kernel/btf/vmlinux`), store their types as BTF. Here they come as text, in the form that `bpftool btf dump`
+//! prints, so that the example stands alone; a file's bytes go to [`Btf::parse`] instead.
+//!
+//! ```
+//! use oxbpf_btf::{Btf, Type, TypeId, text};
+//! use oxbpf_uapi::BtfKind;
+//!
+//! let btf: Btf = text::parse("\
+//! [1] INT 'char' size=1 bits_offset=0 nr_bits=8 encoding=CHAR
+//! [2] INT 'long' size=8 bits_offset=0 nr_bits=64 encoding=SIGNED
+//! [3] PTR '(anon)' type_id=1
+//! [4] TYPEDEF 'count_t' type_id=2
+//! [5] STRUCT 'entry' size=24 vlen=3
+//! 	'tag' type_id=1 bits_offset=0
+//! 	'count' type_id=4 bits_offset=64
+//! 	'name' type_id=3 bits_offset=128
+//! ")?;
+//!
+//! // Types have numbers. Those with names are found by name and kind: C has `struct x` beside `typedef x`.
+//! let id: TypeId = btf.find("entry", BtfKind::STRUCT).expect("it is there");
+//!
+//! // A type's view shows what its kind has. Members name their types by number again.
+//! let Type::Struct(entry) = btf.get(id)?.view() else { unreachable!("it was found as a struct") };
+//! let mut end = 0;
+//! let mut holes = Vec::new();
+//! for member in entry.members() {
+//!     let begin = member.bit_offset / 8;
+//!     if begin > end {
+//!         holes.push((member.name, begin - end));
+//!     }
+//!     // The size goes through typedefs, `const`, arrays; a pointer's is that of the machine the BTF is for.
+//!     end = begin + btf.size_of(member.type_id)?;
+//! }
+//! assert_eq!(holes, [("count", 7)]);
+//!
+//! // Types are spelled as in C.
+//! assert_eq!(btf.c_name(TypeId(3)), "char *");
+//! # Ok::<(), oxbpf_btf::BtfError>(())
+//! ```
+//!
+//! A module of the kernel has types of its own that go on from the kernel's: a *split* BTF. Read the base first, share
+//! it, and look up as before; [`Btf::find_own`] leaves out the base.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use oxbpf_btf::Btf;
+//! # use oxbpf_uapi::BtfKind;
+//! let vmlinux = Arc::new(Btf::parse(std::fs::read("/sys/kernel/btf/vmlinux")?)?);
+//! let module = Btf::parse_split(std::fs::read("/sys/kernel/btf/nf_tables")?, vmlinux)?;
+//! for t in module.own_types().filter(|t| t.kind() == BtfKind::STRUCT) {
+//!     println!("{} has {} bytes", t.name(), t.size());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! To change types, take a [`BtfBuilder`] from them ([`BtfBuilder::from_btf`]), add or [`BtfBuilder::append_btf`],
+//! [`BtfBuilder::dedup`], and [`BtfBuilder::finish`]; the bytes to write are [`Btf::to_bytes`]. What a program keeps per
+//! instruction is in [`BtfExt`].
+//!
+//! # Hostile input
+//!
 //! Nothing here touches a file or a kernel. Input may be hostile: every length, offset and id is checked, reference
 //! chains are followed to a bounded depth, and broken input is a [`BtfError`], never a panic.
 
