@@ -22,6 +22,7 @@ mod dirs;
 mod fixture;
 mod needs;
 mod skips;
+mod zip;
 
 pub use bpf_object::BpfObject;
 pub use dirs::{PinDir, TempDir, bpffs, tracefs};
@@ -30,3 +31,4 @@ pub use needs::{
     KernelRelease, is_root, is_vm, kernel_release, require_bpf, require_kernel, require_root, why_no_bpf,
 };
 pub use skips::{skip, skip_this};
+pub use zip::{ZipEntry, zip};

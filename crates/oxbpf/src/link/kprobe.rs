@@ -167,12 +167,12 @@ pub(super) fn attach_probe(
         Err(e) if e.errno() == Errno::ENOENT => None,
         Err(e) => return Err(e),
     };
-    if opts.mode == ProbeMode::Link && (kind.is_none() || !a.features.has(Feature::PerfLink)) {
+    if opts.mode == ProbeMode::Link && kind.is_some() && !a.features.has(Feature::PerfLink) {
         return Err(Error::unsupported("links on perf events", "5.15"));
     }
     let (cookie, dont_enable) = (opts.cookie, false);
     let Some(kind) = kind.filter(|_| opts.mode != ProbeMode::Legacy) else {
-        if opts.mode == ProbeMode::Perf {
+        if matches!(opts.mode, ProbeMode::Perf | ProbeMode::Link) {
             let feature =
                 if unit == "kprobe" { "perf events for kprobes" } else { "perf events for uprobes" };
             return Err(Error::unsupported(feature, "4.17"));

@@ -23,12 +23,14 @@
 //! | `usdt` | statically defined probes of programs |
 //! | `probe_event` | probes as text in tracefs, for old kernels |
 //! | `perf` | perf events, the base of the probes above |
+//! | `info` | nothing: what the kernel tells of links, and their ids |
 //! | `xdp`, `tc` | network interfaces over netlink, and XDP links |
 //! | `order` | lists of programs by link: tcx, netkit, control groups |
 //! | `struct_ops` | struct_ops maps |
 
 mod attach;
 mod auto;
+mod info;
 mod kprobe;
 mod netlink;
 mod order;
@@ -49,15 +51,12 @@ mod xdp;
 
 use std::path::{Path, PathBuf};
 
-use oxbpf_kernel::{
-    GetInfo, Handle, InfoBuffers, Kernel, LinkFd, LinkSource, LinkUpdate, MapFd, PerfRequest, ProgDetach,
-    ProgFd, Target,
-};
+use oxbpf_kernel::{Handle, Kernel, LinkFd, LinkSource, LinkUpdate, MapFd, PerfRequest, ProgDetach, ProgFd, Target};
 use oxbpf_uapi::flags::AttachFlags;
-use oxbpf_uapi::{AttachType, Cmd, Errno, LinkType};
-use zerocopy::IntoBytes;
+use oxbpf_uapi::{AttachType, Cmd, Errno};
 
 use crate::error::{At, Error, Frame, Result};
+pub use info::{LinkDetails, LinkInfo};
 pub use kprobe::{KprobeMultiOpts, KprobeOpts, KprobeTarget, KsyscallOpts, ProbeMode};
 pub use order::{Neighbour, Order, Position};
 pub use oxbpf_kernel::Probes;
@@ -123,17 +122,6 @@ pub(crate) enum Held {
     Many(Vec<Held>),
     /// Nothing any more.
     Gone,
-}
-
-/// What the kernel says of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkInfo {
-    /// Kind of link.
-    pub kind: LinkType,
-    /// Id of the link.
-    pub id: u32,
-    /// Id of the program that it attaches.
-    pub prog_id: u32,
 }
 
 impl Link {
@@ -288,18 +276,13 @@ impl Link {
         self.kernel.link_update(LinkUpdate { link, new, flags, old }).at(|| Frame::Command(Cmd::LINK_UPDATE))
     }
 
-    /// Asks the kernel about the link. Linux 5.8.
+    /// Asks the kernel about the link: kind, program, and what it is attached to. Linux 5.8.
     ///
     /// # Errors
     /// `EOPNOTSUPP` for an attachment that has no BPF link.
     #[doc(alias = "bpf_link_get_info_by_fd")]
     pub fn info(&self) -> Result<LinkInfo> {
-        let fd = self.bpf_fd("info")?;
-        let mut info = oxbpf_uapi::info::LinkInfo::default();
-        self.kernel
-            .get_info(GetInfo { object: fd, info: info.as_mut_bytes(), buffers: InfoBuffers::None })
-            .at(|| Frame::Command(Cmd::OBJ_GET_INFO_BY_FD))?;
-        Ok(LinkInfo { kind: info.r#type, id: info.id, prog_id: info.prog_id })
+        info::read(&self.kernel, self.bpf_fd("info")?)
     }
 }
 

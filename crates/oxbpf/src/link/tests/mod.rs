@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stderr, reason = "a skipped test says why")]
 
+mod info;
 mod links;
 mod net;
 mod trace;
