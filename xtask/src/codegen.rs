@@ -13,7 +13,7 @@ use crate::{root, run, say};
 /// If clang is missing, a build fails, or `--check` finds a difference.
 pub fn main(args: &[String]) -> Result<()> {
     let check = args.iter().any(|a| a == "--check");
-    for dir in ["examples", "testdata/objects", "testdata/rejected", "testdata/usdt"] {
+    for dir in ["examples", "testdata/objects", "testdata/rejected", "testdata/usdt", "testdata/attach"] {
         let dir = root().join(dir);
         if !dir.join("Makefile").exists() {
             continue;

@@ -29,6 +29,8 @@ const SUITES: &[(&str, &[&str])] = &[
             "struct_ops",
             "--test",
             "prepare",
+            "--test",
+            "sections",
         ],
     ),
     ("oxbpf-cli", &["--test", "examples"]),
@@ -130,7 +132,7 @@ fn kernels_dir() -> Result<PathBuf> {
 fn suites() -> Result<String> {
     let mut script = String::from("cd '");
     script += &root().display().to_string();
-    script += "'; fail=0; export OXBPF_VM=$(uname -r | cut -d. -f1,2) OXBPF_BIN='";
+    script += "'; fail=0; export OXBPF_COVERAGE=1 OXBPF_VM=$(uname -r | cut -d. -f1,2) OXBPF_BIN='";
     script += &target_dir()?.join("debug/oxbpf").display().to_string();
     script += "'\n";
     for (package, targets) in SUITES {

@@ -51,7 +51,9 @@ mod xdp;
 
 use std::path::{Path, PathBuf};
 
-use oxbpf_kernel::{Handle, Kernel, LinkFd, LinkSource, LinkUpdate, MapFd, PerfRequest, ProgDetach, ProgFd, Target};
+use oxbpf_kernel::{
+    Handle, Kernel, LinkFd, LinkSource, LinkUpdate, MapFd, PerfRequest, ProgDetach, ProgFd, Target,
+};
 use oxbpf_uapi::flags::AttachFlags;
 use oxbpf_uapi::{AttachType, Cmd, Errno};
 
