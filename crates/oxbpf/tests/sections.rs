@@ -53,7 +53,8 @@ fn reason(error: &oxbpf::Error) -> Option<String> {
             | ErrorKind::Verifier
             | ErrorKind::NotFound
     ) || [22, 524, 95].contains(&error.errno().0);
-    is_refusal.then(|| error.to_string())
+    let hint = if error.hint().is_empty() { String::new() } else { format!(" ({})", error.hint()) };
+    is_refusal.then(|| format!("{error}{hint}"))
 }
 
 /// Makes every event that a section of the object is about.

@@ -37,6 +37,12 @@ impl Attach<'_> {
         self.kernel.link_create(req)
     }
 
+    /// How the kernel refuses a link that it can't grant; `None` if it grants it nevertheless, which ends at once.
+    pub(super) fn link_refusal(&self, attach_type: AttachType, kind: LinkKind<'_>) -> Option<Errno> {
+        let source = LinkSource::Prog(self.prog);
+        self.link_create(LinkCreate { source, target: Target::None, attach_type, flags: 0, kind }).err()
+    }
+
     /// Links to `target` with the program's own attach type.
     pub(super) fn link_to(&self, target: Target<'_>, flags: u32, kind: LinkKind<'_>) -> Result<Link> {
         self.link_as(self.attach_type, target, flags, kind)

@@ -298,7 +298,12 @@ pub(super) fn attach_multi_at(a: &Attach<'_>, probes: Probes<'_>, opts: KprobeMu
     expect_loaded_for(a, attach_type)?;
     let flags = if opts.is_return { KprobeMultiFlags::RETURN.bits() } else { 0 };
     let kind = LinkKind::KprobeMulti { flags, probes, cookies: opts.cookies };
-    a.link_as(attach_type, Target::None, 0, kind).map_err(|e| unsupported_if_refused(e, feature, since))
+    // A kernel that knows these links looks for the function.
+    let no_function =
+        LinkKind::KprobeMulti { flags: 0, probes: Probes::Syms(&["no such function"]), cookies: &[] };
+    let is_known = || a.link_refusal(attach_type, no_function) != Some(Errno::EINVAL);
+    a.link_as(attach_type, Target::None, 0, kind)
+        .map_err(|e| unsupported_if_refused(e, feature, since, is_known))
 }
 
 /// The kernel refuses a multi link of a program that was loaded for something else, with an error that says nothing.
@@ -311,12 +316,17 @@ pub(super) fn expect_loaded_for(a: &Attach<'_>, attach_type: AttachType) -> Resu
     Err(Error::invalid_input(message))
 }
 
-/// Says what a kernel lacks that refuses a multi link: one that is built without what it needs answers `EOPNOTSUPP`.
-pub(super) fn unsupported_if_refused(error: Error, feature: &'static str, since: &'static str) -> Error {
+/// Says what a kernel lacks that refuses a multi link: one that is built without what it needs answers `EOPNOTSUPP`, and one
+/// that does not know it `EINVAL`, as of a wrong request. `is_known` finds out which of those it was.
+pub(super) fn unsupported_if_refused(
+    error: Error,
+    feature: &'static str,
+    since: &'static str,
+    is_known: impl FnOnce() -> bool,
+) -> Error {
     match error.errno() {
         Errno::EOPNOTSUPP => {}
-        // Kernels that do not know it say the same as of a wrong request.
-        Errno::EINVAL => return error.with_hint(format!("{feature} need Linux {since}")),
+        Errno::EINVAL if !is_known() => {}
         _ => return error,
     }
     let message =

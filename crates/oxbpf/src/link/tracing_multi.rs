@@ -85,7 +85,7 @@ fn create(a: &Attach<'_>, ids: &[u32], opts: TracingMultiOpts<'_>) -> Result<Lin
         return Err(Error::invalid_input(message));
     }
     a.link_to(Target::None, 0, LinkKind::TracingMulti { ids, cookies: opts.cookies })
-        .map_err(|e| unsupported_if_refused(e, "tracing multi links", "7.2"))
+        .map_err(|e| unsupported_if_refused(e, "tracing multi links", "7.2", || true))
 }
 
 /// BTF ids of the functions that match and that can be traced.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use oxbpf_kernel::{Handle, Kernel, LinkKind, PerfEventSpec, Target};
 use oxbpf_uapi::flags::UprobeMultiFlags;
 use oxbpf_uapi::perf_event::UPROBE_REF_CTR_OFFSET_SHIFT;
-use oxbpf_uapi::{AttachType, ProgType};
+use oxbpf_uapi::{AttachType, Errno, ProgType};
 
 use super::Link;
 use super::attach::Attach;
@@ -265,6 +265,17 @@ pub(super) fn create_multi(
         },
         path_fd: opts.path_fd,
     };
+    // A kernel that knows these links sees that `/` is no file that probes can be in.
+    let no_file = LinkKind::UprobeMulti {
+        flags: 0,
+        path: Path::new("/"),
+        offsets: &[0],
+        ref_ctr_offsets: &[],
+        cookies: &[],
+        pid: 0,
+        path_fd: None,
+    };
+    let is_known = || a.link_refusal(attach_type, no_file) != Some(Errno::EINVAL);
     a.link_as(attach_type, Target::None, 0, kind)
-        .map_err(|e| kprobe::unsupported_if_refused(e, feature, since))
+        .map_err(|e| kprobe::unsupported_if_refused(e, feature, since, is_known))
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use oxbpf_elf::ElfErrorKind;
-use oxbpf_elf::usdt::{RegisterSet, SpecLayout, UsdtProbe, parse_args};
+use oxbpf_elf::usdt::{ArgError, RegisterSet, SpecLayout, UsdtProbe, parse_args};
 use oxbpf_kernel::{Fact, Kernel, MapFd};
 use oxbpf_uapi::flags::UpdateFlags;
 use oxbpf_uapi::{AttachType, Cmd, Errno, ProgType};
@@ -201,6 +201,9 @@ impl Search<'_> {
         let contents = binary.contents()?;
         let registers = self.registers(&contents)?;
         let probes = self.probes(&binary, &contents, provider, name)?;
+        if probes.iter().any(|p| p.semaphore_offset != 0) {
+            self.check_counters()?;
+        }
         let has_cookies = self.a.features.has(Feature::BpfCookie);
         // The newest kernels serve probes on a long `nop` without a trap.
         let on_long_nop =
@@ -208,11 +211,7 @@ impl Search<'_> {
         let mut ids: HashMap<Vec<u8>, u32> = HashMap::new();
         let mut places = Vec::new();
         for probe in &probes {
-            let args = parse_args(probe.args, registers).map_err(|e| {
-                Error::unsupported("the arguments of this probe", "")
-                    .with_errno(Errno::EINVAL)
-                    .with_message(format!("arguments `{}`: {e}", probe.args))
-            })?;
+            let args = parse_args(probe.args, registers).map_err(|e| unreadable(probe.args, &e))?;
             let spec = layout.encode(&args, self.cookie).map_err(|e| Error::invalid_input(e.to_string()))?;
             let id = match ids.get(&spec) {
                 Some(id) => *id,
@@ -232,9 +231,6 @@ impl Search<'_> {
             };
             let counter = if probe.semaphore_offset == 0 { 0 } else { in_file(probe.semaphore_offset)? };
             places.push(Place { offset: in_file(probe.file_offset)?.wrapping_add(step), counter, id });
-        }
-        if places.iter().any(|p| p.counter != 0) {
-            self.check_counters()?;
         }
         Ok((binary.path().into(), places))
     }
@@ -346,6 +342,18 @@ impl Search<'_> {
             _ => Ok(()),
         }
     }
+}
+
+fn unreadable(text: &str, error: &ArgError) -> Error {
+    // As libbpf's.
+    let errno = match error {
+        ArgError::Register { .. } => Errno::ENOENT,
+        ArgError::TooMany => Errno::E2BIG,
+        _ => Errno::EINVAL,
+    };
+    Error::unsupported("the arguments of this probe", "")
+        .with_errno(errno)
+        .with_message(format!("arguments `{text}`: {error}"))
 }
 
 /// What `/proc/PID/maps` calls a file: a process in a container sees it under its own root.

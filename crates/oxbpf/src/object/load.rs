@@ -191,9 +191,14 @@ impl Core {
     fn rejected(&self, id: ProgId, errno: Errno, log: &str) -> Error {
         let log = explain(self, id, log);
         if !log.trim().is_empty() {
-            return Error::kernel(errno)
-                .with_kind(ErrorKind::Verifier)
-                .at(Frame::Verifier(VerifierLog::new(log)));
+            let error = Error::kernel(errno).with_kind(ErrorKind::Verifier);
+            let attach_type = self.program(id).map(|(spec, _)| spec.expected_attach_type).unwrap_or_default();
+            // Of an attach type that it does not know a kernel says what would be wrong with another.
+            let error = match attach_type.since().filter(|_| errno == Errno::EINVAL && attach_type.0 != 0) {
+                Some(since) => error.with_hint(format!("programs for {attach_type} need Linux {since}")),
+                None => error,
+            };
+            return error.at(Frame::Verifier(VerifierLog::new(log)));
         }
         let error = Error::kernel(errno);
         let Some((spec, _)) = self.program(id) else { return error };

@@ -8,6 +8,7 @@ mod info;
 mod links;
 mod net;
 mod trace;
+mod transcript;
 mod user;
 
 use std::path::PathBuf;
