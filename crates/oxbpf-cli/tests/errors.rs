@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use oxbpf::ObjectBuilder;
 use oxbpf_kernel::ObjectKind;
 use oxbpf_uapi::Errno;
 use testkit::TempDir;
@@ -208,6 +209,27 @@ fn a_map_that_is_pinned_before_another_step_fails_is_unpinned() {
     let pin = Path::new("/sys/fs/bpf/oxbpf_test_pinned");
     check(&[&rejected("pinned")], &["pinned.o", "program `pinned`"]);
     assert!(!pin.exists());
+}
+
+#[test]
+fn a_map_that_is_pinned_before_attaching_fails_is_unpinned_unless_it_was_pinned_before() {
+    let pin = Path::new("/sys/fs/bpf/oxbpf_test_unattached");
+    let object = rejected("unattached");
+    let parts = ["unattached.o", "program `unattached`", "sys_enter_no_such_call"];
+    check(&[&object], &parts);
+    assert!(!pin.exists());
+    if backends().contains(&"linux") {
+        let mut loaded = ObjectBuilder::new()
+            .kernel(oxbpf_sys::kernel())
+            .open_file(testkit::root().join(&object))
+            .unwrap()
+            .load()
+            .unwrap();
+        check_on("linux", &[&object], &parts);
+        assert!(pin.exists());
+        loaded.undo_pins();
+        assert!(!pin.exists());
+    }
 }
 
 #[test]

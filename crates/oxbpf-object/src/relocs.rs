@@ -244,8 +244,7 @@ impl<'a> Resolver<'a> {
         let extents: Vec<Extent> = codes.extents().to_vec();
         for extent in extents {
             let Some(code) = codes.code_mut(extent.id) else { continue };
-            // Stable, so that of two relocations of one instruction the first in the file stays the first.
-            code.relocs.sort_by_key(|r| r.insn);
+            sort(&mut code.relocs);
             let mut found = Vec::new();
             let Some(code) = codes.code(extent.id) else { continue };
             let mut known = code.relocs.iter().map(|r| r.insn).peekable();
@@ -273,7 +272,7 @@ impl<'a> Resolver<'a> {
             }
             if let Some(code) = codes.code_mut(extent.id) {
                 code.relocs.extend(found);
-                code.relocs.sort_by_key(|r| r.insn);
+                sort(&mut code.relocs);
             }
         }
         Ok(())
@@ -339,9 +338,7 @@ impl<'a> Resolver<'a> {
         }
         if let Some(map) = maps.specs.get_mut(id.0 as usize) {
             let index = index as u32;
-            map.initial_slots.retain(|(i, _)| *i != index);
-            map.initial_slots.push((index, slot));
-            map.initial_slots.sort_by_key(|(i, _)| *i);
+            put(&mut map.initial_slots, index, slot);
         }
         Ok(())
     }
@@ -399,9 +396,7 @@ impl<'a> Resolver<'a> {
             return fail(Errno::EINVAL, why);
         }
         if let Some(ops) = around.and_then(|id| maps.struct_ops.get_mut(id.0 as usize)) {
-            ops.progs.retain(|(at, _)| *at != offset);
-            ops.progs.push((offset, prog));
-            ops.progs.sort_by_key(|(at, _)| *at);
+            put(&mut ops.progs, offset, prog);
         }
         Ok(())
     }
@@ -417,4 +412,18 @@ impl<'a> Resolver<'a> {
 
 fn insn_at(codes: &Codes, id: CodeId, insn: u32) -> Option<Insn> {
     codes.code(id)?.insns.get(insn as usize).copied()
+}
+
+/// By instruction. Stable, so that of two relocations of one instruction the first in the file stays the first.
+fn sort(relocs: &mut [Reloc]) {
+    relocs.sort_by_key(|r| r.insn);
+}
+
+/// Puts an entry into a table that is sorted by key, in place of one with that key.
+fn put<V>(table: &mut Vec<(u32, V)>, key: u32, value: V) {
+    let at = table.partition_point(|(k, _)| *k < key);
+    match table.get_mut(at) {
+        Some(entry) if entry.0 == key => entry.1 = value,
+        _ => table.insert(at, (key, value)),
+    }
 }

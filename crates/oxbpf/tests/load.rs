@@ -400,6 +400,23 @@ fn pinned_map_is_used_by_the_next_load_if_its_shape_fits() {
 }
 
 #[test]
+fn only_the_pins_that_a_load_made_are_undone() {
+    let fake = Fake::new();
+    let open = || {
+        let mut open = fake.builder().open_file(object(PLAIN)).unwrap();
+        open.map_mut("counts").unwrap().set_pin_path(Some("/pins/counts".into()));
+        open
+    };
+    let mut first = open().load().unwrap();
+    let mut second = open().load().unwrap();
+    second.undo_pins();
+    assert_eq!(fake.pinned().len(), 1, "the second load found the pin there");
+    first.undo_pins();
+    assert_eq!(fake.pinned().len(), 0);
+    first.unpin_maps().unwrap();
+}
+
+#[test]
 fn map_and_program_names_are_suggested() {
     let fake = Fake::new();
     let mut open = fake.builder().open_file(object(OPENSNOOP)).unwrap();

@@ -86,6 +86,12 @@ fn commands_for_kernel_types_agree_with_libbpf() {
 }
 
 #[test]
+fn commands_for_kernel_functions_agree_with_libbpf() {
+    check("fentry");
+    check("lsm");
+}
+
+#[test]
 fn commands_for_tail_calls_agree_with_libbpf() {
     check("dispatch");
 }

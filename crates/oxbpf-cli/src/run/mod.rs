@@ -130,14 +130,25 @@ fn run(args: &Args, host: &mut Host) -> Result<ExitCode> {
     configure(&mut open, args).with_context(file)?;
     // A command that cannot run is known before anything is loaded.
     host.prepare(args)?;
-    let object = open.load()?;
+    let mut object = open.load()?;
+    let result = watch(args, host, &object, &wanted);
+    // Output that nobody reads any more is how a run may end.
+    if result.as_ref().is_err_and(|e| !e.is::<Unread>()) {
+        object.undo_pins();
+    }
+    result
+}
+
+/// Attaches what is loaded, and shows what it sees until the end.
+fn watch(args: &Args, host: &mut Host, object: &Object, wanted: &events::Wanted) -> Result<ExitCode> {
+    let file = || args.object.display().to_string();
     let stats = host.kernel().bpf(&mut Command::EnableStats { kind: 0 }).ok();
     let sink = Arc::new(Mutex::new(Sink::new(args.json)));
-    let mut consumers = events::Consumers::new(&object, host.kernel(), &wanted, &sink).with_context(file)?;
-    let attached = attach::all(&object, args, host).with_context(file)?;
+    let mut consumers = events::Consumers::new(object, host.kernel(), wanted, &sink).with_context(file)?;
+    let attached = attach::all(object, args, host).with_context(file)?;
     log::release();
     // Iterators are read when everything else is attached and before the command goes.
-    let mut session = Session { args, object: &object, sink: &sink, shown: Instant::now() };
+    let mut session = Session { args, object, sink: &sink, shown: Instant::now() };
     host.start()?;
     let attached = attached.read_iterators(&sink)?;
     let end = match attached.is_done() && !host.has_source() {
@@ -151,7 +162,7 @@ fn run(args: &Args, host: &mut Host) -> Result<ExitCode> {
     }
     consumers.drain()?;
     session.show_maps()?;
-    let summary = summarize(&object, &consumers, &finished, stats.is_some());
+    let summary = summarize(object, &consumers, &finished, stats.is_some());
     lock(&sink).summary(&summary)?;
     Ok(ExitCode::from(finished.status))
 }

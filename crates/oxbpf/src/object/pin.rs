@@ -108,7 +108,7 @@ impl Core {
     }
 
     /// Takes back the pins that this load has made.
-    pub(super) fn undo_pins(&mut self) {
+    pub(crate) fn undo_pins(&mut self) {
         for row in self.maps.iter_mut().filter(|r| r.is_pinned_by_load) {
             if let Some(path) = &row.pin_path {
                 unpin(&self.kernel, path).unwrap_or_else(|e| log::warn!("{e}"));

@@ -172,6 +172,13 @@ impl Object {
     pub fn unpin_maps(&mut self) -> Result<()> {
         self.0.unpin_maps()
     }
+
+    /// Removes the pins that loading made, for when something that has to follow the load failed. Pins that were there before,
+    /// whose maps this object uses, stay, and so do those made by [`Self::pin_maps`]. One that cannot be removed is a warning
+    /// in the log.
+    pub fn undo_pins(&mut self) {
+        self.0.undo_pins();
+    }
 }
 
 #[cfg(test)]

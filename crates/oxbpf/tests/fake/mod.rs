@@ -94,9 +94,11 @@ impl Fake {
     pub(crate) fn with_types_of(self, path: &str) -> Self {
         let open = self.builder().open_file(object(path)).unwrap();
         let mut types = BtfBuilder::from_btf(open.btf().unwrap()).unwrap();
-        // What programs of iter/task attach to.
+        // What programs of iter/task, fentry, fexit and lsm attach to.
         let proto = types.add_func_proto(TypeId(0)).unwrap();
-        types.add_func("bpf_iter_task", FuncLinkage::STATIC, proto).unwrap();
+        for name in ["bpf_iter_task", "do_sys_openat2", "bpf_lsm_file_open"] {
+            types.add_func(name, FuncLinkage::STATIC, proto).unwrap();
+        }
         self.fact(Fact::VmlinuxBtf, types.to_bytes().unwrap());
         self
     }
