@@ -32,6 +32,13 @@ pub fn of(target: &str) -> std::io::Result<Vec<Vec<u8>>> {
             .into_iter()
             .flat_map(|[base, split, new]| [join(&[base, split, new]), join(&[base, split, base])])
             .collect(),
+        "core" => {
+            let dir = root().join("crates/oxbpf-relo/tests/data");
+            let object = fs::read(dir.join("accesses.o"))?;
+            let targets = ["moved.btf", "flavours.btf", "kinds.btf"];
+            let join = |name: &str| Ok(join(&[&object, &fs::read(dir.join(name))?]));
+            targets.into_iter().map(join).collect::<std::io::Result<_>>()?
+        }
         // Small ones give more mutants a second.
         "elf" | "object" => files(&root().join("testdata/objects"), "o")?
             .iter()

@@ -6,6 +6,7 @@ use oxbpf_btf::dump_data::{DumpDataOpts, dump_data};
 use oxbpf_btf::sanitize::{SanitizeFeatures, sanitize};
 use oxbpf_btf::{Btf, BtfBuilder, BtfExt, ByteOrder, Bytes, TypeId, text, value};
 use oxbpf_elf::{ElfObject, ExecFile};
+use oxbpf_relo::{MinBtf, relocate_only};
 
 /// A target's name and function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -17,6 +18,7 @@ pub const TARGETS: &[Target] = &[
     ("btf_dedup", btf_dedup),
     ("btf_dump", btf_dump),
     ("btf_relocate", btf_relocate),
+    ("core", core),
     ("elf", elf),
     ("object", object),
 ];
@@ -146,6 +148,29 @@ pub fn btf_relocate(data: &[u8]) {
     let _ = split.relocate(&new);
     if let Ok((_, split)) = split.distill_base() {
         let _ = split.relocate(&new).map(|btf| btf.validate());
+    }
+}
+
+/// Relocates an object against types, explains what has no match, and cuts the types down.
+pub fn core(data: &[u8]) {
+    let [object, target] = parts(data);
+    let Ok(target) = Btf::parse(target.to_vec()) else { return };
+    if let Ok(done) = relocate_only(object, "fuzzed", &target) {
+        assert_eq!(done.bytes.len(), object.len());
+        for p in done.poisoned.iter().take(20) {
+            assert!(format!("{:#}", p.why).len() < 1 << 20);
+        }
+    }
+    let Ok(elf) = ElfObject::parse(object, "fuzzed") else { return };
+    let (Some(btf), Some(ext)) = (elf.section_by_name(".BTF"), elf.section_by_name(".BTF.ext")) else {
+        return;
+    };
+    let (Ok(btf), Ok(ext)) = (Btf::parse(btf.data.to_vec()), BtfExt::parse(ext.data.to_vec())) else {
+        return;
+    };
+    let mut min = MinBtf::new(&target);
+    if min.add_object(&btf, &ext).is_ok() {
+        let _ = min.build().map(|b| b.finish());
     }
 }
 
