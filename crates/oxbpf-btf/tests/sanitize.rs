@@ -140,3 +140,32 @@ fn a_kernel_without_any_of_it_gets_the_first_kinds_only() {
     assert_eq!(new.type_count(), btf.type_count() + 1);
     assert!(new.types().all(|t| t.kind().0 <= 11), "only kinds up to RESTRICT");
 }
+
+#[test]
+fn each_missing_feature_gives_the_bytes_of_libbpf() {
+    let btf = Btf::parse(include_bytes!("../../../testdata/btf/kinds.bpfel.btf")).unwrap();
+    let mut answers = &include_bytes!("../../../testdata/sanitize/libbpf.bin")[..];
+    let all = SanitizeFeatures::ALL;
+    let kernels = [
+        SanitizeFeatures { func: false, ..all },
+        SanitizeFeatures { global_func: false, ..all },
+        SanitizeFeatures { datasec: false, ..all },
+        SanitizeFeatures { float: false, ..all },
+        SanitizeFeatures { decl_tag: false, ..all },
+        SanitizeFeatures { type_tag: false, ..all },
+        SanitizeFeatures { enum64: false, ..all },
+        SanitizeFeatures { qmark_datasec: false, ..all },
+        SanitizeFeatures { layout: false, ..all },
+        SanitizeFeatures::NONE,
+    ];
+    for (i, kernel) in kernels.iter().enumerate() {
+        let (len, rest) = answers.split_at(4);
+        let (bytes, rest) = rest.split_at(u32::from_le_bytes(len.try_into().unwrap()) as usize);
+        answers = rest;
+        let ours = sanitize(&btf, kernel).unwrap_or(btf.raw().to_vec());
+        // The answers are little-endian.
+        let expect = Btf::parse(bytes).unwrap();
+        assert_eq!(ours, expect.raw(), "kernel {i}");
+    }
+    assert!(answers.is_empty());
+}
