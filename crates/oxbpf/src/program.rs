@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use oxbpf_btf::TypeId;
-use oxbpf_kernel::{BtfFd, GetInfo, InfoBuffers, Kernel, ProgFd, ProgTestRun};
+use oxbpf_kernel::{BtfFd, GetInfo, InfoBuffers, Kernel, ProgFd, ProgLoad, ProgTestRun};
 use oxbpf_object::{AttachKind, ProgId, ProgramSpec, SecFlags};
 use oxbpf_uapi::info::ProgInfo;
 use oxbpf_uapi::{AttachType, Cmd, Insn, ProgType};
@@ -259,6 +259,19 @@ impl<'o> Program<'o> {
     #[doc(alias = "bpf_program__log_buf")]
     pub fn log(&self) -> &'o str {
         &self.row().log
+    }
+
+    /// Loads the program once more, with other options: `change` gets the request as it was made for the program. The copy belongs to the
+    /// caller; read-only maps that it does not use are not bound to it.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the program was not relocated: autoload is off. The kernel's; its log is what `change` asked for.
+    #[doc(alias = "bpf_program__clone")]
+    pub fn load_copy<'a>(&self, change: impl FnOnce(&mut ProgLoad<'a>)) -> Result<ProgFd>
+    where
+        'o: 'a,
+    {
+        self.core.load_copy(self.id, change).at(|| self.frame()).at(|| Frame::Step("load"))
     }
 
     /// Runs the program on data and context of the caller's; output fields are in the request that comes back.

@@ -1,5 +1,6 @@
 //! Loading against a kernel of the test's making: what is asked of it, and what happens when it refuses.
 
+#[allow(dead_code, reason = "other tests use the rest")]
 mod fake;
 
 use std::sync::{Arc, Mutex};

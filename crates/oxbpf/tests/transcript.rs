@@ -3,7 +3,7 @@
 //! The commands that make maps and programs have to be the same, in the same order, with the same fields. C libbpf asks
 //! more, and [`essential`] takes out what differs for a reason.
 
-#[allow(dead_code, reason = "the other tests use the rest")]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod fake;
 
 use fake::{Fake, object};

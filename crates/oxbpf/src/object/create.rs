@@ -8,9 +8,8 @@ use oxbpf_object::{InitialSlot, MapOrigin, MapSpec, ProgId};
 use oxbpf_uapi::flags::MapFlags;
 use oxbpf_uapi::{Cmd, Errno, MapType};
 
-use super::KernelValue;
 use super::pin::pin;
-use super::state::Core;
+use super::state::{Core, MapRow};
 use crate::error::{At, Error, Frame, Result};
 use crate::feature::{Feature, Features};
 use crate::map::{MapShape, OwnedMap, possible_cpus};
@@ -93,7 +92,7 @@ impl Core {
             row.live = Some(OwnedMap::new(self.kernel.clone(), fd.clone(), shape));
             return Ok(());
         }
-        let fd = create(&self.kernel, &self.features, self.btf_fd.as_ref(), spec, row.kernel_value.as_ref())?;
+        let fd = create(&self.kernel, &self.features, self.btf_fd.as_ref(), spec, row)?;
         log::debug!("map '{}': created as {fd:?}", spec.real_name);
         let live = OwnedMap::new(self.kernel.clone(), fd, shape_of(spec));
         if spec.map_type == MapType::ARENA {
@@ -189,13 +188,14 @@ fn create(
     features: &Features,
     btf: Option<&BtfFd>,
     spec: &mut MapSpec,
-    struct_ops: Option<&KernelValue>,
+    row: &MapRow,
 ) -> Result<MapFd> {
+    let struct_ops = row.kernel_value.as_ref();
     let inner = match spec.inner.as_deref_mut() {
         Some(inner) => {
             let name = inner.real_name.clone();
             Some(
-                create(kernel, features, btf, inner, None)
+                create(kernel, features, btf, inner, &MapRow::default())
                     .at(|| Frame::Map(name))
                     .at(|| Frame::Step("create inner"))?,
             )
@@ -211,7 +211,8 @@ fn create(
         numa_node: spec.numa_node,
         map_extra: spec.map_extra,
         map_name: &spec.name,
-        inner_map: inner.as_ref(),
+        inner_map: inner.as_ref().or(row.inner.as_ref()),
+        map_ifindex: row.ifindex,
         ..MapCreate::default()
     };
     if let Some(btf) = btf {

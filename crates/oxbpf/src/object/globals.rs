@@ -1,10 +1,16 @@
 //! Global variables: names and types from BTF, places in data maps.
 
-use oxbpf_btf::{Type, TypeId};
+use std::sync::Arc;
+
+use oxbpf_btf::{BtfBuilder, BtfError, SecVar, Type, TypeId};
 use oxbpf_object::{MapId, MapOrigin};
+use oxbpf_uapi::{BtfKind, MapType};
 
 use super::state::Core;
 use crate::error::{At, Error, Frame, Result, nearest};
+
+/// Section of an arena's variables.
+const ARENA_SECTION: &str = ".addr_space.1";
 
 /// Where a global variable lies, and what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +35,15 @@ impl Core {
     pub(crate) fn globals(&self) -> Vec<Global> {
         let mut out = Vec::new();
         for (i, map) in self.spec.maps.iter().enumerate() {
-            let is_data = matches!(
-                map.origin,
-                MapOrigin::Data | MapOrigin::RoData | MapOrigin::Bss | MapOrigin::ArenaData
-            );
-            let Some(btf) = self.spec.btf.as_ref().filter(|_| is_data) else { continue };
-            let Ok(Type::DataSec(sec)) = btf.get(map.btf_value_type_id).map(|t| t.view()) else { continue };
+            let Some(btf) = &self.spec.btf else { continue };
+            let section = match map.origin {
+                MapOrigin::Data | MapOrigin::RoData | MapOrigin::Bss => map.btf_value_type_id,
+                _ if map.map_type == MapType::ARENA && !map.data.is_empty() => {
+                    btf.find(ARENA_SECTION, BtfKind::DATASEC).unwrap_or(TypeId::VOID)
+                }
+                _ => continue,
+            };
+            let Ok(Type::DataSec(sec)) = btf.get(section).map(|t| t.view()) else { continue };
             for var in sec.vars() {
                 let Ok(ty) = btf.get(var.type_id) else { continue };
                 let Type::Var { type_id, .. } = ty.view() else { continue };
@@ -96,6 +105,43 @@ impl Core {
         Ok(())
     }
 
+    /// Makes a data map's section `size` bytes long in BTF. Its last variable must be an array, which takes what there is
+    /// after the others. Says whether that could be done.
+    pub(super) fn resize_section(&mut self, map: MapId, size: u32) -> bool {
+        let Some((btf, map)) = self.spec.btf.clone().zip(self.spec.maps.get(map.0 as usize)) else {
+            return false;
+        };
+        let section = map.btf_value_type_id;
+        let resize = || -> Result<Option<_>, BtfError> {
+            let Type::DataSec(view) = btf.get(section)?.view() else { return Ok(None) };
+            let Some((i, last)) = view.vars().enumerate().last() else { return Ok(None) };
+            let var = btf.get(last.type_id)?;
+            let Type::Var { type_id, linkage } = var.view() else { return Ok(None) };
+            let Type::Array { elem, index, .. } = btf.resolve_ref(type_id)?.view() else { return Ok(None) };
+            let (elem_size, room) = (btf.size_of(elem)?, size.checked_sub(last.offset));
+            let Some(room) = room.filter(|room| elem_size > 0 && room % elem_size == 0) else {
+                return Ok(None);
+            };
+            let mut edit = BtfBuilder::from_btf(&btf)?;
+            let array = edit.add_array(index, elem, room / elem_size)?;
+            edit.set_var(var.id(), array, linkage)?;
+            edit.set_datasec_var(section, i, SecVar { size: room, ..last })?;
+            edit.set_datasec_size(section, size)?;
+            edit.finish().map(Some)
+        };
+        match resize() {
+            Ok(Some(btf)) => {
+                self.spec.btf = Some(Arc::new(btf));
+                return true;
+            }
+            Ok(None) => {
+                log::info!("map '{}': its last variable can't take {size} bytes", map.real_name);
+            }
+            Err(e) => log::info!("map '{}': its types are left out: {e}", map.real_name),
+        }
+        false
+    }
+
     pub(crate) fn live_global(&self, name: &str) -> Result<Vec<u8>> {
         let global = self.global(name)?;
         let mut out = vec![0; global.size as usize];
@@ -105,7 +151,7 @@ impl Core {
         };
         let offset = global.offset as usize;
         if let Some(mapping) = &row.mapping {
-            mapping.read(offset, &mut out).at(|| Frame::Global(name.into()))?;
+            mapping.read(row.data_offset as usize + offset, &mut out).at(|| Frame::Global(name.into()))?;
         } else {
             let mut value = vec![0; spec.value_size as usize];
             live.lookup_into(&0u32.to_ne_bytes(), &mut value, Default::default())?;

@@ -4,13 +4,13 @@
 //! out and it is tried again; then it is loaded once more with a log, whose buffer grows until the log fits.
 
 use oxbpf_kernel::{AttachTarget as Target, Command, LogBuf, ProgBindMap, ProgFd, ProgLoad};
-use oxbpf_object::{MapOrigin, ProgId};
+use oxbpf_object::{ExtInfo, MapOrigin, ProgId, ProgramSpec};
 use oxbpf_uapi::flags::ProgLoadFlags;
 use oxbpf_uapi::insn::{BPF_CALL, BPF_JMP};
 use oxbpf_uapi::{AttachType, Cmd, Errno, HelperId, Insn, MapType, ProgType};
 
 use super::load_log::explain;
-use super::state::{Core, State};
+use super::state::{Core, ProgRow, State};
 use crate::error::{At, Error, ErrorKind, Frame, Result, VerifierLog};
 use crate::feature::Feature;
 
@@ -84,6 +84,7 @@ impl Core {
             attach_type: spec.expected_attach_type,
             has_btf: self.btf_fd.is_some(),
             kern_version: self.spec.kern_version,
+            cut: None,
         };
         if spec.prog_type == ProgType::KPROBE {
             // Before 5.0 the kernel compares it with its own.
@@ -92,6 +93,9 @@ impl Core {
         let level = row.log_level.unwrap_or(self.options.log_level);
         let mut len = self.options.log_size.unwrap_or(LOG_LEN);
         let (mut result, mut log) = self.attempt(id, insns, &how, level, len);
+        if result.as_ref().err() == Some(&Errno::E2BIG) && how.cut_records(&row.info) {
+            (result, log) = self.attempt(id, insns, &how, level, len);
+        }
         if result.is_err() && self.adapt(id, insns, &mut how) {
             (result, log) = self.attempt(id, insns, &how, level, len);
         }
@@ -125,6 +129,43 @@ impl Core {
         len: usize,
     ) -> (Result<ProgFd, Errno>, Log) {
         let Some((spec, row)) = self.program(id) else { return (Err(Errno::EINVAL), Log::default()) };
+        let mut text = if level == 0 { Vec::new() } else { vec![0; len] };
+        let mut request = self.request(spec, row, insns);
+        request.log = (level != 0).then(|| LogBuf { level, buf: &mut text, true_size: 0 });
+        request.kern_version = how.kern_version;
+        request.prog_name = how.name;
+        request.expected_attach_type = how.attach_type;
+        if how.has_btf {
+            self.add_records(&mut request, how.cut.as_ref().unwrap_or(&row.info));
+        }
+        let (result, request) = self.kernel.prog_load(request);
+        let log =
+            request.log.map(|l| Log { text: l.text(), true_size: l.true_size as usize }).unwrap_or_default();
+        (result, log)
+    }
+
+    /// Loads a program again; see [`Program::load_copy`](crate::Program::load_copy).
+    pub(crate) fn load_copy<'a>(
+        &'a self,
+        id: ProgId,
+        change: impl FnOnce(&mut ProgLoad<'a>),
+    ) -> Result<ProgFd> {
+        let found = self.program(id).filter(|(_, row)| !row.insns.is_empty());
+        let Some((spec, row)) = found else {
+            return Err(Error::invalid_input(
+                "the program has no instructions for the kernel: autoload is off",
+            ));
+        };
+        let mut request = self.request(spec, row, &row.insns);
+        if self.btf_fd.is_some() && self.features.has(Feature::BtfFunc) {
+            self.add_records(&mut request, &row.info);
+        }
+        change(&mut request);
+        self.kernel.prog_load(request).0.at(|| Frame::Command(Cmd::PROG_LOAD))
+    }
+
+    /// A load without records and log.
+    fn request<'a>(&'a self, spec: &'a ProgramSpec, row: &'a ProgRow, insns: &'a [Insn]) -> ProgLoad<'a> {
         let mut flags = row.prog_flags;
         if spec.flags.sleepable {
             flags |= ProgLoadFlags::SLEEPABLE.bits();
@@ -134,33 +175,28 @@ impl Core {
         }
         let target = &row.attach_target;
         let target_prog = target.prog.as_ref().map(Target::Prog);
-        let mut text = if level == 0 { Vec::new() } else { vec![0; len] };
-        let mut request = ProgLoad {
+        ProgLoad {
             prog_type: spec.prog_type,
             insns,
             license: &self.spec.license,
-            log: (level != 0).then(|| LogBuf { level, buf: &mut text, true_size: 0 }),
-            kern_version: how.kern_version,
+            kern_version: self.spec.kern_version,
             prog_flags: flags,
-            prog_name: how.name,
+            prog_name: &spec.code.name,
             prog_ifindex: row.ifindex,
-            expected_attach_type: how.attach_type,
+            expected_attach_type: spec.expected_attach_type,
             attach_btf_id: target.btf_id.0,
             attach_target: target_prog.or(target.btf_obj.as_ref().map(Target::Btf)),
             fd_array: &self.fd_array,
             ..ProgLoad::default()
-        };
-        if how.has_btf {
-            request.prog_btf = self.btf_fd.as_ref();
-            request.func_info = &row.info.func_info;
-            request.func_info_rec_size = row.info.func_info_rec_size;
-            request.line_info = &row.info.line_info;
-            request.line_info_rec_size = row.info.line_info_rec_size;
         }
-        let (result, request) = self.kernel.prog_load(request);
-        let log =
-            request.log.map(|l| Log { text: l.text(), true_size: l.true_size as usize }).unwrap_or_default();
-        (result, log)
+    }
+
+    fn add_records<'a>(&'a self, request: &mut ProgLoad<'a>, info: &'a ExtInfo) {
+        request.prog_btf = self.btf_fd.as_ref();
+        request.func_info = &info.func_info;
+        request.func_info_rec_size = info.func_info_rec_size;
+        request.line_info = &info.line_info;
+        request.line_info_rec_size = info.line_info_rec_size;
     }
 
     /// Takes out what the kernel does not know, if there is such a thing; then the program is worth another try.
@@ -236,6 +272,30 @@ struct How<'a> {
     attach_type: AttachType,
     has_btf: bool,
     kern_version: u32,
+    /// Records without what a kernel does not know.
+    cut: Option<ExtInfo>,
+}
+
+impl How<'_> {
+    /// Cuts records of a newer compiler to what every kernel knows: an older one takes longer records only if the rest is zero.
+    /// Says whether there was something to cut.
+    fn cut_records(&mut self, info: &ExtInfo) -> bool {
+        /// Bytes of the first versions of both records.
+        const KNOWN: (u32, u32) = (8, 16);
+        let cut = |bytes: &[u8], size: u32, known: u32| -> (Vec<u8>, u32) {
+            if size <= known {
+                return (bytes.to_vec(), size);
+            }
+            let records = bytes.chunks_exact(size as usize);
+            (records.flat_map(|r| r.iter().take(known as usize)).copied().collect(), known)
+        };
+        let (func_info, func_info_rec_size) = cut(&info.func_info, info.func_info_rec_size, KNOWN.0);
+        let (line_info, line_info_rec_size) = cut(&info.line_info, info.line_info_rec_size, KNOWN.1);
+        let new = ExtInfo { func_info, func_info_rec_size, line_info, line_info_rec_size };
+        let is_new = new != *info;
+        self.cut = is_new.then_some(new);
+        is_new
+    }
 }
 
 #[derive(Default)]

@@ -204,20 +204,48 @@ impl OpenMapMut<'_> {
         self
     }
 
-    /// Changes the value size in bytes. A data map grows with zeroes or is cut; another map's value type no longer applies.
+    /// Changes the value size in bytes. A data map grows with zeroes or is cut, and its last variable with it, if that is an array whose
+    /// elements the new size fits; in all other cases the value's BTF type no longer applies.
     #[doc(alias = "bpf_map__set_value_size")]
     pub fn set_value_size(&mut self, bytes: u32) -> &mut Self {
+        if self.spec().value_size == bytes {
+            return self;
+        }
+        let is_typed = self.is_data() && self.core.resize_section(self.id, bytes);
         let is_data = self.is_data();
         let spec = self.spec_mut();
-        if spec.value_size != bytes {
-            spec.value_size = bytes;
+        spec.value_size = bytes;
+        if is_data {
+            spec.data.resize(bytes as usize, 0);
+        }
+        if !is_typed {
             spec.btf_key_type_id = TypeId::VOID;
             spec.btf_value_type_id = TypeId::VOID;
-            if is_data {
-                spec.data.resize(bytes as usize, 0);
-            }
         }
         self
+    }
+
+    /// Network interface that the map is offloaded to, 0 for none.
+    #[doc(alias = "bpf_map__set_ifindex")]
+    pub fn set_ifindex(&mut self, ifindex: u32) -> &mut Self {
+        self.row_mut().ifindex = ifindex;
+        self
+    }
+
+    /// The map that tells a map of maps what its inner maps look like, in place of the definition's.
+    ///
+    /// # Errors
+    /// `InvalidInput` if this is no map of maps, or has been given one before.
+    #[doc(alias = "bpf_map__set_inner_map_fd")]
+    pub fn set_inner_map_fd(&mut self, fd: MapFd) -> Result<&mut Self> {
+        let is_outer = matches!(self.spec().map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS);
+        if !is_outer || self.row_mut().inner.is_some() {
+            let why = if is_outer { "it has an inner map already" } else { "it is no map of maps" };
+            return Err(Error::invalid_input(why).at(Frame::Map(self.spec().real_name.clone())));
+        }
+        self.spec_mut().inner = None;
+        self.row_mut().inner = Some(fd);
+        Ok(self)
     }
 
     /// Changes the number of entries: bytes for ring buffers, pages for arenas.
@@ -350,13 +378,13 @@ impl OpenMapMut<'_> {
     /// Sets the bytes that a data map starts with.
     ///
     /// # Errors
-    /// `InvalidInput` if the map is not a data map or the size is not its value size.
+    /// `InvalidInput` if the map is neither a data map nor an arena with variables, or the size is not that of what it has now.
     #[doc(alias = "bpf_map__set_initial_value")]
     pub fn set_initial_value(&mut self, bytes: &[u8]) -> Result<&mut Self> {
         let name = self.spec().real_name.clone();
         let (have, want) = (bytes.len(), self.spec().data.len());
-        if !self.is_data() || have != want || want == 0 {
-            let why = if want == 0 {
+        if have != want || want == 0 || self.spec().origin == MapOrigin::Kconfig {
+            let why = if want == 0 || have == want {
                 "only data sections have an initial value".to_owned()
             } else {
                 format!("the initial value has {have} bytes, the section {want}")

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use oxbpf_btf::Btf;
 use oxbpf_kernel::Kernel;
-use oxbpf_object::{MapId, ObjectSpec, ProgId};
+use oxbpf_object::{ExtInfo, MapId, ObjectSpec, ProgId};
+use oxbpf_uapi::Insn;
 
 use super::Global;
 use super::state::Core;
-use crate::error::{At, Result};
+use crate::error::{At, Error, Result};
 use crate::link::Link;
 use crate::map::Map;
 use crate::program::Program;
@@ -33,6 +34,26 @@ impl PreparedObject {
     /// `NotFound`.
     pub fn program(&self, name: &str) -> Result<Program<'_>> {
         Ok(Program { core: &self.0, id: self.0.find_program(name)? })
+    }
+
+    /// Replaces the instructions of a program. They are given to the kernel as they are: the numbers of maps and functions must be in them.
+    /// The function and line records of the old ones are dropped if the number of instructions changes.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such program; `InvalidInput` for no instructions.
+    #[doc(alias = "bpf_program__set_insns")]
+    pub fn set_insns(&mut self, program: &str, insns: &[Insn]) -> Result<()> {
+        let id = self.0.find_program(program)?;
+        if insns.is_empty() {
+            return Err(Error::invalid_input("a program has instructions").at(self.0.program_frame(id)));
+        }
+        if let Some(row) = self.0.programs.get_mut(id.0 as usize) {
+            if row.insns.len() != insns.len() {
+                row.info = ExtInfo::default();
+            }
+            row.insns = insns.to_vec();
+        }
+        Ok(())
     }
 
     /// Loads the programs.

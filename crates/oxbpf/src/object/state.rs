@@ -134,6 +134,10 @@ pub(crate) struct MapRow {
     pub(crate) data_offset: u64,
     pub(crate) live: Option<OwnedMap>,
     pub(crate) autoattach: bool,
+    /// Network interface that it is offloaded to.
+    pub(crate) ifindex: u32,
+    /// What tells a map of maps about its inner maps, in place of the definition's.
+    pub(crate) inner: Option<MapFd>,
     /// What a struct_ops map is given when it is attached.
     pub(crate) kernel_value: Option<super::KernelValue>,
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(crate) struct State {
     /// Numbers of references that are open.
     live: Arc<Mutex<HashSet<i32>>>,
     next: AtomicI32,
+    /// Whether bpf file systems give out tokens.
+    has_tokens: AtomicBool,
     maps: Mutex<HashMap<i32, FakeMap>>,
     pins: Mutex<HashMap<PathBuf, Handle>>,
     /// Instructions of each program that was loaded, by name; the last one counts.
@@ -71,6 +73,12 @@ impl Fake {
         fake.fact(Fact::PossibleCpus, "0-3");
         fake.fact(Fact::KernelVersion, "393216");
         fake
+    }
+
+    /// Lets bpf file systems give out tokens.
+    pub(crate) fn with_bpffs(self) -> Self {
+        self.0.has_tokens.store(true, Ordering::Relaxed);
+        self
     }
 
     /// Adds a rule; the first that gives an error number decides.
@@ -182,6 +190,7 @@ impl Fake {
                 Ok(Reply::Handle(self.new_handle()))
             }
             Command::ProgBindMap(_) => Ok(Reply::Done),
+            Command::TokenCreate { .. } => Ok(Reply::Handle(self.new_handle())),
             Command::ObjPin(req) => {
                 let mut pins = self.0.pins.lock().unwrap();
                 if pins.contains_key(req.path) {
@@ -306,8 +315,11 @@ impl Backend for Fake {
         Err(Errno::ENOSYS)
     }
 
-    fn open(&self, _: Opening<'_>) -> Result<Handle, Errno> {
-        Err(Errno::ENOSYS)
+    fn open(&self, what: Opening<'_>) -> Result<Handle, Errno> {
+        match what {
+            Opening::BpfFs(_) if self.0.has_tokens.load(Ordering::Relaxed) => Ok(self.new_handle()),
+            _ => Err(Errno::ENOSYS),
+        }
     }
 
     fn read(&self, _: &Handle, _: &mut [u8]) -> Result<usize, Errno> {
