@@ -56,9 +56,9 @@
 //! [3] PTR '(anon)' type_id=1
 //! [4] TYPEDEF 'count_t' type_id=2
 //! [5] STRUCT 'entry' size=24 vlen=3
-//! 	'tag' type_id=1 bits_offset=0
-//! 	'count' type_id=4 bits_offset=64
-//! 	'name' type_id=3 bits_offset=128
+//! \t'tag' type_id=1 bits_offset=0
+//! \t'count' type_id=4 bits_offset=64
+//! \t'name' type_id=3 bits_offset=128
 //! ")?;
 //!
 //! // Types have numbers. Those with names are found by name and kind: C has `struct x` beside `typedef x`.
