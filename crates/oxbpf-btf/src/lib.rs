@@ -19,6 +19,7 @@
 //! | The text that `bpftool btf dump` prints, both ways | [`text`] |
 //! | A value's bytes as a tree of Rust values | [`value`] |
 //! | A value's bytes as libbpf prints them | [`dump_data`] |
+//! | Offsets and holes of a struct, as `pahole` prints them | [`layout`] |
 //! | Types spelled in C | [`Btf::c_name`] |
 //! | Where a raw record's ids and string offsets are | [`fields`] |
 //!
@@ -122,6 +123,7 @@ mod ext_build;
 mod ext_fields;
 pub mod fields;
 mod intern;
+pub mod layout;
 mod linfo;
 mod lookup;
 mod lookup_many;
