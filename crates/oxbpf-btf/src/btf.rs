@@ -225,8 +225,7 @@ impl Btf {
         }
         off.checked_sub(of.start_str)
             .and_then(|own| of.own_strs().get(own as usize..))
-            .and_then(|s| core::ffi::CStr::from_bytes_until_nul(s).ok())
-            .map(|s| s.to_bytes())
+            .and_then(|s| s.get(..memchr::memchr(0, s)?))
             .ok_or(BtfError::BadStringOffset { offset: off, size: self.str_end() })
     }
 

@@ -157,6 +157,12 @@ pub enum BtfError {
         /// Where following the chain began.
         id: u32,
     },
+    /// A type needs its own definition before itself.
+    #[error("type [{id}] contains itself")]
+    Cycle {
+        /// A type of the circle.
+        id: u32,
+    },
     /// The type has no size (void, a function, a forward declaration).
     #[error("type [{id}] ({kind}) has no size")]
     Unsized {
@@ -235,6 +241,7 @@ impl BtfError {
             BtfError::TooBig { .. } | BtfError::TooLong { .. } | BtfError::ShortValue { .. } => Errno::E2BIG,
             BtfError::CannotSwap { .. } | BtfError::NoValue { .. } | BtfError::OtherBase => Errno::EOPNOTSUPP,
             BtfError::NoString { .. } => Errno::ENOENT,
+            BtfError::Cycle { .. } => Errno::ELOOP,
             _ => Errno::EINVAL,
         }
     }

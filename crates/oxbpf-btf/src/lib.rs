@@ -20,6 +20,7 @@
 //! | A value's bytes as a tree of Rust values | [`value`] |
 //! | A value's bytes as libbpf prints them | [`dump_data`] |
 //! | Offsets and holes of a struct, as `pahole` prints them | [`layout`] |
+//! | A header in C that compiles to the same types | [`CDump`], [`Btf::dump_c`] |
 //! | Types spelled in C | [`Btf::c_name`] |
 //! | Where a raw record's ids and string offsets are | [`fields`] |
 //!
@@ -113,8 +114,10 @@ mod btf;
 mod builder;
 mod bytes;
 mod c_name;
+mod decl;
 mod dedup;
 mod distill;
+mod dump_c;
 pub mod dump_data;
 mod edit;
 mod error;
@@ -143,6 +146,7 @@ mod view;
 pub use btf::{Btf, TypeId};
 pub use builder::{BtfBuilder, IntFlags};
 pub use bytes::Bytes;
+pub use dump_c::{CDump, DeclOpts};
 pub use error::BtfError;
 pub use ext::{BtfExt, CoreRelo, FuncInfo, InfoSec, LineInfo};
 pub use ext_build::BtfExtBuilder;

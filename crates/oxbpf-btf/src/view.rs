@@ -148,6 +148,16 @@ impl<'b> TypeRef<'b> {
     }
 
     /// The elements as records of type `T`; fewer than `vlen` never happens for a known kind.
+    /// The ids of other types that it names.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = TypeId> + use<'b> {
+        let (first, rest) = (self.type_id(), crate::fields::words(self.tail));
+        // Word 2 is the last one of the header.
+        crate::fields::id_words(self.info).map_while(move |word| match word {
+            2 => Some(first),
+            _ => rest.get(word.checked_sub(3)?).map(|w| TypeId(w.get())),
+        })
+    }
+
     pub(crate) fn elems<T: FromBytes + Immutable + KnownLayout + Unaligned>(&self) -> &'b [T] {
         <[T]>::ref_from_prefix_with_elems(self.tail, self.vlen() as usize).map_or(&[], |(elems, _)| elems)
     }
@@ -414,6 +424,12 @@ impl<'b> EnumView<'b> {
 }
 
 fn enum_value(ty: TypeRef<'_>, i: usize) -> Option<EnumValue<'_>> {
+    let (name_off, value) = raw_enum_value(ty, i)?;
+    Some(EnumValue { name: ty.btf.str_at(name_off).unwrap_or_default(), value })
+}
+
+/// Where the name of value number `i` is, and the value.
+pub(crate) fn raw_enum_value(ty: TypeRef<'_>, i: usize) -> Option<(u32, i128)> {
     let signed = ty.kind_flag();
     let (name_off, value) = if ty.kind() == BtfKind::ENUM64 {
         let e = ty.elems::<RawEnum64>().get(i)?;
@@ -424,7 +440,7 @@ fn enum_value(ty: TypeRef<'_>, i: usize) -> Option<EnumValue<'_>> {
         let bits = e.value.get();
         (e.name_off, if signed { i128::from(bits as i32) } else { i128::from(bits) })
     };
-    Some(EnumValue { name: ty.btf.str_at(name_off.get()).unwrap_or_default(), value })
+    Some((name_off.get(), value))
 }
 
 /// A function prototype.

@@ -36,8 +36,8 @@ fn single_types_are_shown_by_id() {
         ("root_id 9 root_id 9", "duplicate root_id 9 supplied"),
         ("root_id 900000", "invalid root ID: 900000"),
         ("root_id x", "can't parse \"x\" as ROOT_ID"),
-        ("format d", "expected one of 'raw'"),
-        ("nonsense", "expected one of 'format', 'root_id'"),
+        ("format d", "expected one of 'raw', 'c', got: 'd'"),
+        ("nonsense", "expected one of 'format', 'root_id', 'unsorted'"),
     ] {
         let line = format!("btf dump file testdata/objects/btf_kinds.o {words}");
         let ended = noun(line.split(' '));
@@ -101,4 +101,59 @@ fn a_batch_file_ends_at_the_first_command_that_fails() {
     assert_eq!(commands[0]["command"][4], "root_id");
     assert_eq!(commands[0]["output"]["types"][0]["id"], 9);
     assert_eq!(commands[1]["output"]["error"], "can't parse \"x\" as ROOT_ID");
+}
+
+#[test]
+fn types_as_c_are_what_bpftool_writes() {
+    check_same("btf dump file testdata/objects/btf_kinds.o format c unsorted", "btf_kinds.o.h");
+    let hashes = golden("c.txt");
+    let mut count = 0;
+    for line in hashes.lines().filter(|l| !l.starts_with(['#', 'v'])) {
+        let [file, length, hash] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        check_c(file, length, hash);
+        count += 1;
+    }
+    assert_eq!(count, 85);
+}
+
+#[test]
+fn the_types_of_this_kernel_as_c_are_what_bpftool_writes() {
+    let path = "/sys/kernel/btf/vmlinux";
+    let Ok(btf) = std::fs::read(path) else { return testkit::skip_this("no BTF of the kernel") };
+    let name = format!("vmlinux:{}:{:016x} ", btf.len(), fnv(&btf));
+    let hashes = golden("c.txt");
+    let Some(line) = hashes.lines().find_map(|l| l.strip_prefix(&name)) else {
+        return testkit::skip_this("the kernel is not one of those whose header is known");
+    };
+    let (length, hash) = line.split_once(' ').expect("two words");
+    check_c(path, length, hash);
+}
+
+#[track_caller]
+fn check_c(file: &str, length: &str, hash: &str) {
+    let ended = noun(["btf", "dump", "file", file, "format", "c", "unsorted"]);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{file}");
+    let found = (ended.out.len().to_string(), format!("{:016x}", fnv(ended.out.as_bytes())));
+    assert_eq!((found.0.as_str(), found.1.as_str()), (length, hash), "{file}");
+}
+
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// The lines of a header, in any order: sorting must move whole definitions only.
+fn definitions(text: &str) -> Vec<&str> {
+    let mut all: Vec<_> = text.split("\n\n").map(str::trim).collect();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn the_sorted_header_has_the_same_definitions() {
+    let sorted = noun("btf dump file testdata/objects/btf_kinds.o format c".split(' '));
+    let unsorted = golden("btf_kinds.o.h");
+    assert_ne!(sorted.out, unsorted);
+    assert_eq!(definitions(&sorted.out), definitions(&unsorted));
+    let ended = noun("-j btf dump file testdata/objects/btf_kinds.o format c".split(' '));
+    assert_eq!(ended.out, "{\"error\":\"JSON output for C-syntax dump is not supported\"}\n");
 }

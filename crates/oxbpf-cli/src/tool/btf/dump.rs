@@ -1,4 +1,4 @@
-//! `btf dump`: types, as text or JSON.
+//! `btf dump`: types, as text, JSON or C.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use oxbpf_kernel::{GetInfo, Handle, InfoBuffers, ObjectKind};
 use oxbpf_uapi::info::{BtfInfo, MapInfo, ProgInfo};
 use zerocopy::IntoBytes;
 
-use super::json;
 use super::show::btf_info;
+use super::{c, json};
 use crate::tool::select::{info, open_id};
 use crate::tool::{Args, Tool};
 
@@ -29,9 +29,11 @@ struct Wanted {
 
 pub(super) fn run(tool: &mut Tool, args: &mut Args<'_>) -> Result<()> {
     let mut wanted = source(tool, args)?;
+    let (mut is_c, mut is_sorted) = (false, true);
     while !args.is_empty() {
-        match args.one_of(&["format", "root_id"])? {
-            "format" => _ = args.one_of(&["raw"])?,
+        match args.one_of(&["format", "root_id", "unsorted"])? {
+            "format" => is_c = args.one_of(&["raw", "c"])? == "c",
+            "unsorted" => is_sorted = false,
             _ => add_root(&mut wanted, args.number("ROOT_ID")?)?,
         }
     }
@@ -39,6 +41,9 @@ pub(super) fn run(tool: &mut Tool, args: &mut Args<'_>) -> Result<()> {
         if wanted.btf.get(*root).is_err() {
             bail!("invalid root ID: {}", root.0);
         }
+    }
+    if is_c {
+        return c::show(tool, &wanted.btf, &wanted.roots, is_sorted);
     }
     raw(tool, &wanted);
     Ok(())

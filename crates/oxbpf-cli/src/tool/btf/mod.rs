@@ -1,5 +1,6 @@
 //! `oxbpf btf`: what types the kernel and files have.
 
+mod c;
 mod dump;
 mod json;
 mod show;
@@ -22,7 +23,7 @@ pub(super) const NOUN: Noun = Noun {
             "BTF_SRC",
             "{ id BTF_ID | prog PROG | map MAP [{ key | value | kv | all }] | file FILE [file FILE]... }",
         ),
-        ("FORMAT", "{ raw }"),
+        ("FORMAT", "{ raw | c [unsorted] }"),
         terms::MAP,
         terms::PROG,
     ],
