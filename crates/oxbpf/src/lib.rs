@@ -39,7 +39,7 @@ pub mod syms;
 pub use error::{Error, ErrorKind, Frame, Result};
 pub use feature::{Feature, Features};
 pub use map::{Map, OwnedMap, TypedMap};
-pub use object::{Global, Object, ObjectBuilder, OpenMapMut, OpenObject, PreparedObject};
+pub use object::{Global, Object, ObjectBuilder, OpenMapMut, OpenObject, PreparedObject, SecHandler};
 pub use oxbpf_kernel::Kernel;
 pub use oxbpf_object::{AttachKind, MapId, ProgId};
 pub use program::{OpenProgramMut, Program};

@@ -13,6 +13,7 @@ use zerocopy::IntoBytes;
 
 use crate::error::{At, Error, Frame, Result};
 use crate::feature::Features;
+use crate::object::SecHandler;
 use crate::object::state::{AttachTarget, Core, ProgRow};
 
 /// A program of an object that has not met the kernel yet.
@@ -192,6 +193,11 @@ impl<'o> Program<'o> {
         self.row().autoattach
     }
 
+    /// The caller's handler of its section name.
+    pub(crate) fn handler(&self) -> Option<&'o SecHandler> {
+        self.row().handler.as_ref()
+    }
+
     /// Whether attaching the object attaches it: it is loaded, autoattach is on, and its section name says where.
     pub fn attaches_itself(&self) -> bool {
         let is_named = self.extra().is_some_and(|e| !e.is_empty());
@@ -201,6 +207,7 @@ impl<'o> Program<'o> {
             AttachKind::Trace | AttachKind::Lsm | AttachKind::Iter => !self.attach_btf_id().is_void(),
             _ => is_named,
         };
+        let says_where = says_where || self.handler().is_some_and(SecHandler::attaches);
         says_where && self.autoattach() && self.is_loaded()
     }
 

@@ -193,8 +193,14 @@ fn features_agree_with_the_kernels_age() {
     let running = number(&release).unwrap();
     let features = Features::of(&kernel);
     // Configuration and lockdown decide about these, not only age.
-    let conditional =
-        [Feature::UprobeMultiLink, Feature::SyscallWrapper, Feature::ModuleBtf, Feature::PerfLink];
+    // The uprobe call of 7.2 refuses with another number (EPROTO), which libbpf 1.8 takes for a kernel without it too.
+    let conditional = [
+        Feature::UprobeMultiLink,
+        Feature::SyscallWrapper,
+        Feature::ModuleBtf,
+        Feature::PerfLink,
+        Feature::UprobeSyscall,
+    ];
     for feature in Feature::ALL {
         let is_old_enough = number(feature.since()).is_some_and(|since| since <= running);
         if is_old_enough && !conditional.contains(feature) {

@@ -3,11 +3,14 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod fake;
 
+use std::sync::{Arc, Mutex};
+
 use fake::{Fake, object};
+use oxbpf::SecHandler;
 use oxbpf_btf::Type;
 use oxbpf_kernel::{Command, MapFd};
 use oxbpf_object::MapOrigin;
-use oxbpf_uapi::Errno;
+use oxbpf_uapi::{AttachType, Errno, ProgType};
 
 const DATA: &str = "testdata/objects/data_sections.o";
 const PLAIN: &str = "testdata/objects/plain.o";
@@ -63,7 +66,7 @@ fn initial_values_have_the_size_of_their_section() {
 #[test]
 fn offloaded_map_says_its_interface() {
     let fake = Fake::new();
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
     let log = seen.clone();
     fake.refuse(move |cmd| {
         if let Command::MapCreate(req) = cmd {
@@ -144,7 +147,7 @@ fn relocated_instructions_can_be_replaced() {
 #[test]
 fn token_goes_with_every_request_that_takes_one() {
     let fake = Fake::new().with_bpffs();
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
     let log = seen.clone();
     fake.refuse(move |cmd| {
         let token = match cmd {
@@ -166,4 +169,69 @@ fn token_goes_with_every_request_that_takes_one() {
     seen.lock().unwrap().clear();
     fake.builder().bpf_token_path("").open_file(object(PLAIN)).unwrap().load().unwrap();
     assert!(seen.lock().unwrap().iter().all(|(_, token)| !*token), "{seen:?}");
+}
+
+#[test]
+fn handlers_of_sections_decide_in_their_order() {
+    let unknown = "testdata/objects/bad_section_unknown.o";
+    let fake = Fake::new();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let handler = |name: &'static str, handler: SecHandler| {
+        let (at_setup, at_load, at_attach) = (seen.clone(), seen.clone(), seen.clone());
+        handler
+            .setup(move |program| {
+                at_setup.lock().unwrap().push(format!("{name}: setup {}", program.name()));
+                program.set_flags(8);
+                Ok(())
+            })
+            .prepare(move |spec, load| {
+                at_load.lock().unwrap().push(format!("{name}: load {} {}", spec.sec_name, load.prog_flags));
+                load.kern_version = 7;
+                Ok(())
+            })
+            .attach(move |program| {
+                at_attach.lock().unwrap().push(format!("{name}: attach {:?}", program.extra()));
+                Ok(None)
+            })
+    };
+    let section = fake.builder().open_file(object(unknown)).unwrap().spec().programs[0].sec_name.clone();
+    let head = section.split('/').next().unwrap().to_owned();
+    let fallback = handler("fallback", SecHandler::fallback(ProgType::XDP, AttachType::XDP));
+    let prefix = handler("prefix", SecHandler::new(&format!("{head}+"), ProgType::XDP, AttachType::XDP));
+    let exact = handler("exact", SecHandler::new(&section, ProgType::TRACEPOINT, AttachType::default()));
+    let none = SecHandler::new("nobody+", ProgType::XDP, AttachType::XDP);
+    let run = |handlers: Vec<SecHandler>| {
+        seen.lock().unwrap().clear();
+        let builder = handlers.into_iter().fold(fake.builder(), |b, h| b.sec_handler(h));
+        let loaded = builder.open_file(object(unknown)).unwrap().load().unwrap();
+        assert!(loaded.attach().unwrap().is_empty());
+        let program = loaded.programs().next().unwrap();
+        assert_eq!(program.attach().unwrap_err().errno(), Errno::EOPNOTSUPP);
+        let by: Vec<String> =
+            seen.lock().unwrap().iter().map(|l| l.split(':').next().unwrap().to_owned()).collect();
+        assert_eq!(by.len(), 4, "{by:?}");
+        (by[0].clone(), program.prog_type())
+    };
+    assert_eq!(run(vec![fallback.clone()]), ("fallback".to_owned(), ProgType::XDP));
+    assert_eq!(run(vec![fallback.clone(), none, prefix.clone()]), ("prefix".to_owned(), ProgType::XDP));
+    assert_eq!(run(vec![exact, prefix]), ("exact".to_owned(), ProgType::TRACEPOINT));
+    // A name of the library's own table is not for a fallback, but for a handler that matches it.
+    let hello = "examples/hello.bpf.o";
+    let open = fake.builder().sec_handler(fallback).open_file(object(hello)).unwrap();
+    assert_eq!(open.spec().programs[0].prog_type, ProgType::TRACEPOINT);
+    let taken = SecHandler::new("tp+", ProgType::KPROBE, AttachType::default());
+    let open = fake.builder().sec_handler(taken).open_file(object(hello)).unwrap();
+    assert_eq!(open.spec().programs[0].prog_type, ProgType::KPROBE);
+    // Setting up may refuse.
+    let refuses = SecHandler::new("tp+", ProgType::KPROBE, AttachType::default()).setup(|program| {
+        program.set_autoload(false).spec().code.name.parse::<u32>().map(drop).map_err(|_| refusal())
+    });
+    let error = fake.builder().sec_handler(refuses).open_file(object(hello)).unwrap_err();
+    assert!(error.to_string().contains("hello.bpf.o: program `"), "{error}");
+}
+
+/// An error of some sort.
+fn refusal() -> oxbpf::Error {
+    let fake = Fake::new();
+    fake.builder().open_file(object("no/such/file")).unwrap_err()
 }

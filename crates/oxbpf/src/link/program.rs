@@ -46,6 +46,14 @@ impl Program<'_> {
     /// the option of `oxbpf run`, that would.
     #[doc(alias = "bpf_program__attach")]
     pub fn attach(&self) -> Result<Link> {
+        if let Some(handler) = self.handler() {
+            let nothing = || {
+                Error::invalid_input("the handler of its section attaches nothing")
+                    .with_errno(Errno::EOPNOTSUPP)
+                    .at(self.frame())
+            };
+            return handler.run_attach(self)?.ok_or_else(nothing);
+        }
         self.attaching(|a| {
             let usdt = |file: &Path, probe: (&str, &str)| {
                 usdt::attach(a, self.usdt_maps()?, file, probe, UsdtOpts::default())

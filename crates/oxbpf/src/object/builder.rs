@@ -7,7 +7,7 @@ use oxbpf_btf::{Btf, Bytes};
 use oxbpf_kernel::Kernel;
 
 use super::state::{Core, Options};
-use super::{OpenObject, token};
+use super::{OpenObject, SecHandler, token};
 use crate::error::{At, Error, ErrorKind, Frame, Result};
 
 /// Opens objects with options.
@@ -23,6 +23,7 @@ use crate::error::{At, Error, ErrorKind, Frame, Result};
 pub struct ObjectBuilder {
     object_name: Option<String>,
     relaxed_maps: bool,
+    handlers: Vec<SecHandler>,
     options: Options,
     kernel: Option<Kernel>,
 }
@@ -106,6 +107,13 @@ impl ObjectBuilder {
         self
     }
 
+    /// Adds a handler of section names.
+    #[must_use]
+    pub fn sec_handler(mut self, handler: SecHandler) -> Self {
+        self.handlers.push(handler);
+        self
+    }
+
     /// Opens an object file.
     ///
     /// # Errors
@@ -146,7 +154,9 @@ impl ObjectBuilder {
             Some(kernel) => kernel,
             None => default_kernel()?,
         };
-        Ok(OpenObject(Core::new(kernel, spec, self.options)))
+        let mut core = Core::new(kernel, spec, self.options);
+        core.use_handlers(&self.handlers).at(|| core.frame())?;
+        Ok(OpenObject(core))
     }
 }
 

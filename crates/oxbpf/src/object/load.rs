@@ -138,6 +138,10 @@ impl Core {
         if how.has_btf {
             self.add_records(&mut request, how.cut.as_ref().unwrap_or(&row.info));
         }
+        if let Some(Err(e)) = row.handler.as_ref().map(|handler| handler.change(spec, &mut request)) {
+            log::warn!("program '{}': {e}", spec.code.name);
+            return (Err(e.errno()), Log::default());
+        }
         let (result, request) = self.kernel.prog_load(request);
         let log =
             request.log.map(|l| Log { text: l.text(), true_size: l.true_size as usize }).unwrap_or_default();

@@ -14,6 +14,7 @@ mod core_relo;
 mod create;
 mod externs;
 mod globals;
+mod handler;
 mod jump_table;
 mod load;
 mod load_log;
@@ -28,6 +29,7 @@ mod types;
 
 pub use builder::ObjectBuilder;
 pub use globals::Global;
+pub use handler::SecHandler;
 pub use open::{OpenMapMut, OpenObject};
 pub(crate) use pin::pin;
 pub use prepared::{Object, PreparedObject};

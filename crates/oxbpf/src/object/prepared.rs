@@ -170,7 +170,11 @@ impl Object {
     /// What attaching the first one that can't be attached says; those that were attached by then are detached.
     #[doc(alias = "bpf_object__attach_skeleton")]
     pub fn attach(&self) -> Result<Vec<Link>> {
-        let programs = self.programs().filter(Program::attaches_itself).map(|p| p.attach());
+        let attach = |p: Program<'_>| match p.handler() {
+            Some(handler) => handler.run_attach(&p).transpose(),
+            None => Some(p.attach()),
+        };
+        let programs = self.programs().filter(Program::attaches_itself).filter_map(attach);
         let is_struct_ops = |m: &Map<'_>| m.row.kernel_value.is_some() && m.autoattach();
         let maps = self.maps().filter(is_struct_ops).map(|m| m.attach_struct_ops());
         programs.chain(maps).collect()

@@ -82,6 +82,8 @@ pub(crate) struct FailedCore {
 /// What a program has besides its spec.
 #[derive(Debug, Default)]
 pub(crate) struct ProgRow {
+    /// The caller's handler of its section name.
+    pub(crate) handler: Option<super::SecHandler>,
     pub(crate) autoload: bool,
     pub(crate) autoattach: bool,
     /// `BPF_F_*` of the load.
