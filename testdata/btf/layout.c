@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 // What a struct's layout can have: holes, bit-fields, padding, alignment, nesting, declarators.
 
 typedef unsigned char u8;

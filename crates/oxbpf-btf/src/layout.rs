@@ -1,20 +1,17 @@
 //! Where the members of a struct are, and what is between them: offsets, holes, padding, forced alignment.
 //!
 //! ```text
-//! struct point {
-//!         char                       tag;                  /*     0     1 */
+//! struct reading {
+//!         u64                        when;                 /*     0     8 */
+//!         u32                        value;                /*     8     4 */
 //!
-//!         /* XXX 3 bytes hole, try to pack */
-//!
-//!         int                        x;                    /*     4     4 */
-//!
-//!         /* size: 8, cachelines: 1, members: 2 */
-//!         /* sum members: 5, holes: 1, sum holes: 3 */
-//!         /* last cacheline: 8 bytes */
+//!         /* size: 16, cachelines: 1, members: 2 */
+//!         /* padding: 4 */
+//!         /* last cacheline: 16 bytes */
 //! };
 //! ```
 //!
-//! [`Layout`] is the numbers, [`print`] the text that `pahole -C` (1.24) prints of the same BTF, but for these:
+//! [`Layout`] is the numbers, [`print`](print()) the text that `pahole -C` (1.24) prints of the same BTF, but for these:
 //!
 //! * `a[2][3]` is written as declared; pahole swaps the dimensions when it reads BTF.
 //! * `_Bool` and floating-point types have their own name, not `bool _Bool` or `single double`.
