@@ -14,6 +14,7 @@ mod obj_open;
 mod ring_drain;
 mod row;
 mod size;
+mod uprobe_syms;
 
 use anyhow::Result;
 use growth::Growth;
@@ -45,6 +46,7 @@ const GROUPS: &[Group] = &[
     Group::new("btf_ops", btf_ops::ROWS, btf_ops::rows).growth(btf_ops::GROWTH),
     Group::new("core", core::ROWS, core::rows).growth(&[Growth { name: "core_many", what: "programs", run: core::grow }]),
     Group::new("ring_drain", &["ring_drain"], ring_drain::rows),
+    Group::new("uprobe_syms", &["uprobe_syms"], uprobe_syms::rows),
     Group::new("binary_size", &["binary_size"], size::rows),
 ];
 

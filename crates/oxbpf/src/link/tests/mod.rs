@@ -6,6 +6,7 @@
 
 mod info;
 mod links;
+mod modes;
 mod net;
 mod trace;
 mod transcript;

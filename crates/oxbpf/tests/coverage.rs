@@ -1,0 +1,139 @@
+//! The tables of `docs/coverage.md`: what attaches, and on which kernels a test has seen it run.
+//!
+//! They are made from the tables in code (section names, with their types) and from `testdata/attach/results.txt`, which has a
+//! line for each kernel and section: `7.2 kprobe pass`, or why not. `OXBPF_BLESS=1 cargo test -p oxbpf --test coverage` writes the
+//! document again after either has changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use oxbpf_object::AttachKind;
+use oxbpf_object::sec_def::{SEC_DEFS, SecDef};
+use oxbpf_uapi::{LinkType, ProgType};
+
+/// The kernels of the matrix. 6.18 is built without kprobes, and refuses fentry and LSM programs.
+const KERNELS: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "7.2"];
+
+/// Sections that the tests here make run. The others attach to networks and control groups.
+fn is_tracing(def: &SecDef) -> bool {
+    def.attach != AttachKind::Explicit || def.prog_type == ProgType::PERF_EVENT
+}
+
+/// What a section's handler makes, in its newest form.
+fn link_type(def: &SecDef) -> LinkType {
+    match def.attach {
+        AttachKind::KprobeMulti | AttachKind::KprobeSession => LinkType::KPROBE_MULTI,
+        AttachKind::UprobeMulti | AttachKind::Usdt => LinkType::UPROBE_MULTI,
+        AttachKind::RawTracepoint => LinkType::RAW_TRACEPOINT,
+        AttachKind::Trace | AttachKind::Lsm => LinkType::TRACING,
+        AttachKind::TracingMulti => LinkType::TRACING_MULTI,
+        AttachKind::Iter => LinkType::ITER,
+        _ => LinkType::PERF_EVENT,
+    }
+}
+
+/// The test that runs a section's program.
+fn test(def: &SecDef) -> &'static str {
+    match def.name() {
+        "freplace" => "`sections::freplace_takes_the_place_of_a_function_until_the_link_is_dropped`",
+        "perf_event" => "`sections::perf_event_runs_the_program_by_link_and_by_ioctl`",
+        _ => "`sections::every_section_that_attaches_by_itself_runs_its_program`",
+    }
+}
+
+/// What came of each section on each kernel: `pass`, or the reason why not.
+struct Results(BTreeMap<(String, String), String>);
+
+impl Results {
+    fn read() -> Self {
+        let text = std::fs::read_to_string(testkit::testdata("attach/results.txt")).unwrap();
+        let line = |line: &str| {
+            let (kernel, rest) = line.split_once(' ').unwrap();
+            let (section, result) = rest.split_once(' ').unwrap();
+            ((kernel.to_owned(), section.to_owned()), result.to_owned())
+        };
+        Self(text.lines().map(line).collect())
+    }
+
+    fn passes(&self, kernel: &str, section: &str) -> bool {
+        self.0.get(&(kernel.to_owned(), section.to_owned())).is_some_and(|r| r == "pass")
+    }
+
+    /// One cell a kernel: whether a section of these has run there.
+    fn cells(&self, sections: &[&SecDef]) -> String {
+        let cell = |kernel: &&str| {
+            if sections.iter().any(|def| self.passes(kernel, def.name())) { "yes" } else { "no" }
+        };
+        KERNELS.iter().map(cell).collect::<Vec<_>>().join(" | ")
+    }
+}
+
+fn heading(out: &mut String, title: &str, columns: &[&str]) {
+    let columns: Vec<&str> = columns.iter().chain(&KERNELS).copied().collect();
+    writeln!(out, "\n## {title}\n\n| {} |", columns.join(" | ")).unwrap();
+    writeln!(out, "|{}", " --- |".repeat(columns.len())).unwrap();
+}
+
+/// A table whose rows are groups of sections with the same key.
+fn grouped(out: &mut String, results: &Results, title: &str, key: impl Fn(&SecDef) -> String) {
+    let tracing: Vec<&SecDef> = SEC_DEFS.iter().filter(|def| is_tracing(def)).collect();
+    let mut seen = BTreeSet::new();
+    heading(out, title, &[title.trim_end_matches('s'), "Sections"]);
+    for def in &tracing {
+        let key_of_row = key(def);
+        if key_of_row == "-" || !seen.insert(key_of_row.clone()) {
+            continue;
+        }
+        let group: Vec<&SecDef> = tracing.iter().copied().filter(|d| key(d) == key_of_row).collect();
+        let names: Vec<String> = group.iter().map(|d| format!("`{}`", d.name())).collect();
+        writeln!(out, "| {key_of_row} | {} | {} |", names.join(" "), results.cells(&group)).unwrap();
+    }
+}
+
+fn document(results: &Results) -> String {
+    let mut out = String::from(
+        "# What attaches, and where it was seen to run\n\n\
+         Made by `crates/oxbpf/tests/coverage.rs` from the tables in code and the results of `cargo xtask vm`. A `yes` is a test that\n\
+         loaded a program, attached it as its section says, made the event, saw the program's effect, detached it and saw no more of it.\n\n\
+         5.10, 6.1, 6.12 and 7.2 are Debian's kernels in a virtual machine. 6.18 is built without kprobes and refuses fentry and LSM\n\
+         programs. `testdata/attach/results.txt` has the reason for each `no`; nearly always the kernel is too old.\n",
+    );
+    heading(&mut out, "Section names", &["Section", "Program type", "Attach type", "Test"]);
+    for def in SEC_DEFS.iter().filter(|def| is_tracing(def)) {
+        let attach_type = if def.attach_type.0 == 0 { "-".to_owned() } else { def.attach_type.to_string() };
+        let cells = results.cells(&[def]);
+        writeln!(out, "| `{}` | {} | {attach_type} | {} | {cells} |", def.name(), def.prog_type, test(def))
+            .unwrap();
+    }
+    grouped(&mut out, results, "Program types", |def| def.prog_type.to_string());
+    grouped(&mut out, results, "Attach types", |def| match def.attach_type.0 {
+        0 => "-".to_owned(),
+        _ => def.attach_type.to_string(),
+    });
+    grouped(&mut out, results, "Link types", |def| link_type(def).to_string());
+    out
+}
+
+#[test]
+fn every_section_of_tracing_has_run_on_a_kernel() {
+    let results = Results::read();
+    for def in SEC_DEFS.iter().filter(|def| is_tracing(def)) {
+        let somewhere = KERNELS.iter().any(|kernel| results.passes(kernel, def.name()));
+        assert!(somewhere, "{} has run on no kernel", def.name());
+        for kernel in KERNELS {
+            let key = (kernel.to_owned(), def.name().to_owned());
+            assert!(results.0.contains_key(&key), "{}: nothing is known about {kernel}", def.name());
+        }
+    }
+}
+
+#[test]
+fn the_document_is_what_the_tables_and_results_say() {
+    let path = testkit::root().join("docs/coverage.md");
+    let expect = document(&Results::read());
+    if std::env::var_os("OXBPF_BLESS").is_some() {
+        std::fs::write(&path, &expect).unwrap();
+    }
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(text == expect, "docs/coverage.md is out of date: run this test with OXBPF_BLESS=1");
+}
