@@ -235,3 +235,19 @@ fn refusal() -> oxbpf::Error {
     let fake = Fake::new();
     fake.builder().open_file(object("no/such/file")).unwrap_err()
 }
+
+#[test]
+fn missing_kernel_function_comes_with_a_near_miss() {
+    let fake = Fake::new();
+    let path = object("testdata/objects/kfuncs.o");
+    let open = fake.builder().open_file(&path).unwrap();
+    let name = open.spec().externs.iter().find(|e| !e.is_weak).unwrap().name.clone();
+    let mut types = oxbpf_btf::BtfBuilder::new();
+    let proto = types.add_func_proto(oxbpf_btf::TypeId::VOID).unwrap();
+    types.add_func(&format!("{name}x"), oxbpf_btf::FuncLinkage::STATIC, proto).unwrap();
+    fake.fact(oxbpf_kernel::Fact::VmlinuxBtf, types.to_bytes().unwrap());
+    let error = open.load().unwrap_err();
+    assert_eq!(error.errno(), Errno::ESRCH);
+    assert!(error.to_string().contains(&format!("extern `{name}`")), "{error}");
+    assert!(error.hint().starts_with(&format!("did you mean `{name}x`?")), "{}", error.hint());
+}

@@ -13,7 +13,7 @@ use oxbpf_uapi::{BtfKind, Errno};
 use super::core_relo::is_compatible;
 use super::state::Core;
 use super::types::{Found, KernelTypes};
-use crate::error::{At, Error, Frame, Result};
+use crate::error::{At, Error, Frame, Result, nearest};
 use crate::feature::Feature;
 use crate::kallsyms::Kallsyms;
 use crate::kconfig::{self, KconfigType};
@@ -57,7 +57,7 @@ impl Core {
                 Resolved::Missing if spec.is_weak => {
                     log::debug!("extern '{}' (weak): not there, is zero", spec.name)
                 }
-                Resolved::Missing => return Err(missing(spec)),
+                Resolved::Missing => return Err(missing(spec, types)),
                 _ => log::debug!("extern '{}': {resolved:?}", spec.name),
             }
         }
@@ -254,7 +254,19 @@ fn resolve_addresses(core: &Core, externs: &[ExternSpec], resolved: &mut [Resolv
     Ok(())
 }
 
-fn missing(spec: &ExternSpec) -> Error {
+/// The name that an extern was probably meant to have, among the kernel's typed symbols.
+fn near_miss(spec: &ExternSpec, types: &KernelTypes) -> Option<String> {
+    let kind = match spec.kind {
+        ExternKind::Kfunc { .. } => BtfKind::FUNC,
+        ExternKind::KsymVar { .. } => BtfKind::VAR,
+        _ => return None,
+    };
+    let btf = types.vmlinux().ok()?;
+    let known = btf.types().filter(|t| t.kind() == kind).map(|t| t.name());
+    nearest(essential_name(&spec.name), known).map(str::to_owned)
+}
+
+fn missing(spec: &ExternSpec, types: &KernelTypes) -> Error {
     let (what, hint) = match &spec.kind {
         ExternKind::Kconfig { .. } => (
             "the kernel configuration does not set it",
@@ -270,6 +282,10 @@ fn missing(spec: &ExternSpec) -> Error {
             "the kernel has no function of that name for programs",
             "declare it __weak and test it with bpf_ksym_exists",
         ),
+    };
+    let hint = match near_miss(spec, types) {
+        Some(near) => format!("did you mean `{near}`? Otherwise {hint}"),
+        None => hint.to_owned(),
     };
     Error::not_found(what).with_errno(Errno::ESRCH).with_hint(hint).at(Frame::Extern(spec.name.clone()))
 }
