@@ -129,13 +129,7 @@ impl<'d> SymTable<'d> {
 
     /// Name of a symbol, "" if it cannot be read.
     pub(crate) fn name(self, sym: &RawSym) -> &'d str {
-        let at = u64::from(sym.name);
-        let string = |max| {
-            let bytes = self.strings.up_to(at, max)?;
-            bytes.get(..memchr::memchr(0, bytes)?)
-        };
-        let name = string(SHORT_NAME).or_else(|| string(MAX_NAME as u64));
-        name.and_then(|n| std::str::from_utf8(n).ok()).unwrap_or_default()
+        string(self.strings, sym.name).unwrap_or_default()
     }
 
     /// Whether a symbol has exactly this name.
@@ -152,14 +146,12 @@ impl<'d> SymTable<'d> {
             return (None, true);
         };
         let number = number.get(self.endian);
-        let all = |data: Option<Data<'d>>| data.and_then(|d| d.bytes(0, d.len())).unwrap_or_default();
         // Most symbols of most libraries have none.
-        let name = (number & !HIDDEN >= 2).then(|| {
-            let versions =
-                Versions { data: all(self.verdef), strings: all(self.verdef_strings), endian: self.endian };
-            versions.name(number & !HIDDEN)
+        let name = self.verdef.filter(|_| number & !HIDDEN >= 2).and_then(|verdef| {
+            let versions = Versions { data: verdef.bytes(0, verdef.len())?, endian: self.endian };
+            string(self.verdef_strings?, versions.name_offset(number & !HIDDEN)?)
         });
-        (name.flatten(), number & HIDDEN == 0)
+        (name, number & HIDDEN == 0)
     }
 
     /// The symbols that are called `name`, or `name@` and something.
@@ -265,6 +257,16 @@ impl<'d> SymTable<'d> {
         }
         None
     }
+}
+
+/// The string at an offset of a string table. Most are short, so that little is read at first.
+fn string(strings: Data<'_>, at: u32) -> Option<&str> {
+    let up_to = |max| {
+        let bytes = strings.up_to(at.into(), max)?;
+        bytes.get(..memchr::memchr(0, bytes)?)
+    };
+    let name = up_to(SHORT_NAME).or_else(|| up_to(MAX_NAME as u64))?;
+    std::str::from_utf8(name).ok()
 }
 
 #[cfg(test)]

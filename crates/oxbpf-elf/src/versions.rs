@@ -2,8 +2,6 @@
 
 use object::Endianness;
 
-use crate::names;
-
 /// The most definitions that are looked at; glibc has about 50.
 const MAX_VERSIONS: usize = 4096;
 
@@ -11,16 +9,15 @@ const MAX_VERSIONS: usize = 4096;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Versions<'d> {
     pub(crate) data: &'d [u8],
-    pub(crate) strings: &'d [u8],
     pub(crate) endian: Endianness,
 }
 
 impl<'d> Versions<'d> {
-    /// Name of a version, `None` for 0 (local), 1 (no version) and what is not defined here.
+    /// Where the name of a version is in the section's strings, `None` for 0 (local), 1 (no version) and what is not defined here.
     ///
     /// Definitions are chained: version number at byte 4, offset of the first name's record at 12, of the next
     /// definition at 16, both from the definition's start; a name's record begins with the string's offset.
-    pub(crate) fn name(self, number: u16) -> Option<&'d str> {
+    pub(crate) fn name_offset(self, number: u16) -> Option<u32> {
         if number < 2 {
             return None;
         }
@@ -29,8 +26,7 @@ impl<'d> Versions<'d> {
             let def = self.data.get(at..)?;
             if self.half(def, 4)? == number {
                 let aux = self.word(def, 12)? as usize;
-                let name = self.word(def.get(aux..)?, 0)?;
-                return names::string_at(self.strings, name).and_then(|n| std::str::from_utf8(n).ok());
+                return self.word(def.get(aux..)?, 0);
             }
             let next = self.word(def, 16)? as usize;
             if next == 0 {
