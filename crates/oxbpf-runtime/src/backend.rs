@@ -60,6 +60,8 @@ impl Backend for Runtime {
         match what {
             Opening::Binary(path) => Ok(Handle::from_object(-1, facts::Binary::open(path)?)),
             Opening::TraceLog => Ok(self.0.registry.handle(Object::TraceLog)),
+            // There is none, so no token either.
+            Opening::BpfFs(_) => Err(Errno::ENOENT),
             other => {
                 log::warn!("{other:?}: not served by the embedded kernel");
                 Err(Errno::EOPNOTSUPP)
