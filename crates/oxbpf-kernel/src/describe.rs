@@ -493,7 +493,10 @@ fn perf_spec(f: &mut Fields<'_>, spec: &PerfEventSpec<'_>) {
     ] {
         f.num(name, i128::from(is_set));
     }
-    f.num("wakeup_events", spec.wakeup_events);
+    if !spec.flags.is_empty() {
+        f.put("flags", format!("{:#x}", spec.flags.bits()));
+    }
+    f.num("wakeup_events", spec.wakeup_events).num("bp_type", spec.bp_type);
     match spec.target {
         Some(target) => drop(f.text("config1", target)),
         None => drop(f.num("config1", spec.config1)),

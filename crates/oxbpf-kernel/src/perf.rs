@@ -1,5 +1,7 @@
 //! perf_event_open(2) as requests.
 
+use oxbpf_uapi::perf_event::PerfAttrFlags;
+
 use crate::{Handle, ProgFd};
 
 /// The fields of `perf_event_attr` that BPF tools set.
@@ -31,6 +33,10 @@ pub struct PerfEventSpec<'a> {
     pub inherit: bool,
     /// Write the ring from its end, so that the newest events survive.
     pub write_backward: bool,
+    /// More flags, such as `EXCLUDE_KERNEL`.
+    pub flags: PerfAttrFlags,
+    /// Kind of watched access, `HW_BREAKPOINT_*`; `config1` is the address and `config2` the bytes watched.
+    pub bp_type: u32,
 }
 
 /// A request about perf events.

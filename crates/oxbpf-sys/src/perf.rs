@@ -25,7 +25,8 @@ fn attr(spec: &PerfEventSpec<'_>) -> PerfEventAttr {
         (spec.watermark, PerfAttrFlags::WATERMARK),
         (spec.write_backward, PerfAttrFlags::WRITE_BACKWARD),
     ];
-    let flags = flags.iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag.bits());
+    let flags =
+        flags.iter().filter(|(set, _)| *set).fold(spec.flags.bits(), |all, (_, flag)| all | flag.bits());
     // C bit-fields start at the high end on big-endian machines.
     let flags = if cfg!(target_endian = "big") { flags.reverse_bits() } else { flags };
     PerfEventAttr {
@@ -36,6 +37,7 @@ fn attr(spec: &PerfEventSpec<'_>) -> PerfEventAttr {
         sample_type: spec.sample_type,
         flags: PerfAttrFlags::from_bits_retain(flags),
         wakeup_events: spec.wakeup_events,
+        bp_type: spec.bp_type,
         config1: spec.config1,
         config2: spec.config2,
         ..Default::default()

@@ -207,3 +207,25 @@ fn perf_event_runs_the_program_by_link_and_by_ioctl() {
     }
     note("perf_event", "pass");
 }
+
+#[test]
+fn software_events_without_the_kernel_run_the_program() {
+    if !testkit::require_bpf() {
+        return;
+    }
+    let _ = oxbpf_sys::raise_memlock();
+    let (_dir, usdt) = usdt_program();
+    let object = open("sampler", &usdt).load().unwrap();
+    // PERF_COUNT_SW_PAGE_FAULTS, each, of this thread, in user space.
+    let faults = PerfEventBuilder::software(2).period(1).pid(0);
+    let faults = faults.flags(oxbpf_uapi::perf_event::PerfAttrFlags::EXCLUDE_KERNEL);
+    let program = object.program("sampler").unwrap();
+    let _link = program.attach_perf_event(&faults, PerfEventOpts::default()).unwrap();
+    let before = hits(&object);
+    let mut pages = vec![0u8; 32 << 20];
+    for page in pages.chunks_mut(4096) {
+        page[0] = std::hint::black_box(1);
+    }
+    std::hint::black_box(&pages);
+    assert!(hits(&object) > before, "no page fault was seen");
+}

@@ -7,7 +7,8 @@ use oxbpf_kernel::{
     Fact, Handle, Kernel, LinkCreate, LinkKind, LinkSource, PerfEventSpec, PerfRequest, Target,
 };
 use oxbpf_uapi::perf_event::{
-    PERF_COUNT_HW_CPU_CYCLES, PERF_COUNT_SW_CPU_CLOCK, PERF_TYPE_HARDWARE, PERF_TYPE_SOFTWARE,
+    PERF_COUNT_HW_CPU_CYCLES, PERF_COUNT_SW_CPU_CLOCK, PERF_TYPE_BREAKPOINT, PERF_TYPE_HARDWARE,
+    PERF_TYPE_HW_CACHE, PERF_TYPE_RAW, PERF_TYPE_SOFTWARE, PerfAttrFlags,
 };
 use oxbpf_uapi::{AttachType, Cmd, Errno, ProgType};
 
@@ -60,6 +61,40 @@ impl PerfEventBuilder {
     /// CPU cycles by a hardware counter, which virtual machines often lack.
     pub fn cpu_cycles() -> Self {
         Self::new(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES)
+    }
+
+    /// An event of the kernel's own, `PERF_COUNT_SW_*`: page faults, context switches, clocks.
+    pub fn software(event: u64) -> Self {
+        Self::new(PERF_TYPE_SOFTWARE, event)
+    }
+
+    /// A hardware counter that every processor has under its own name, `PERF_COUNT_HW_*`.
+    pub fn hardware(event: u64) -> Self {
+        Self::new(PERF_TYPE_HARDWARE, event)
+    }
+
+    /// A counter of a cache: `PERF_COUNT_HW_CACHE_*`, then its operation and result.
+    pub fn cache(cache: u8, operation: u8, result: u8) -> Self {
+        Self::new(PERF_TYPE_HW_CACHE, u64::from(cache) | u64::from(operation) << 8 | u64::from(result) << 16)
+    }
+
+    /// A counter of the processor by its number.
+    pub fn raw(event: u64) -> Self {
+        Self::new(PERF_TYPE_RAW, event)
+    }
+
+    /// Accesses to `len` bytes of memory, 1, 2, 4 or 8: `access` has bits 1 for reads and 2 for writes, or is 4 for execution.
+    pub fn breakpoint(address: u64, len: u64, access: u32) -> Self {
+        let mut new = Self::new(PERF_TYPE_BREAKPOINT, 0).period(1);
+        (new.spec.config1, new.spec.config2, new.spec.bp_type) = (address, len, access);
+        new
+    }
+
+    /// More flags: not in the kernel, only while pinned to the hardware, and so on. They add up.
+    #[must_use]
+    pub fn flags(mut self, flags: PerfAttrFlags) -> Self {
+        self.spec.flags |= flags;
+        self
     }
 
     /// Samples `hertz` times a second.
@@ -221,6 +256,17 @@ fn parse_ranges(text: &[u8]) -> Option<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_have_the_fields_that_perf_event_open_documents() {
+        let cache = PerfEventBuilder::cache(2, 1, 1).flags(PerfAttrFlags::EXCLUDE_KERNEL);
+        assert_eq!((cache.spec.kind, cache.spec.config), (3, 0x1_0102));
+        assert_eq!(cache.spec.flags.bits(), 1 << 5);
+        let watch = PerfEventBuilder::breakpoint(0x1000, 4, 2).spec;
+        assert_eq!((watch.kind, watch.config1, watch.config2), (5, 0x1000, 4));
+        assert_eq!((watch.bp_type, watch.sample_period, watch.freq), (2, 1, false));
+        assert_eq!(PerfEventBuilder::raw(0xc0).spec.kind, 4);
+    }
 
     #[test]
     fn cpu_lists_are_ranges_and_single_numbers() {
