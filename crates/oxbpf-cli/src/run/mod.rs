@@ -149,8 +149,8 @@ fn watch(args: &Args, host: &mut Host, object: &Object, wanted: &events::Wanted)
     log::release();
     // Iterators are read when everything else is attached and before the command goes.
     let mut session = Session { args, object, sink: &sink, shown: Instant::now() };
-    host.start()?;
     let attached = attached.read_iterators(&sink)?;
+    host.start()?;
     let end = match attached.is_done() && !host.has_source() {
         true => End::Finished,
         false => session.follow(host, &mut consumers)?,
