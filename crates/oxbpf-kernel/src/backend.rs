@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use oxbpf_uapi::Errno;
 
-use crate::{Command, Handle, Mapping, PerfRequest, PollSet, Prot, Reply};
+use crate::{Command, Handle, Mapping, PerfRequest, PollSet, ProgFd, Prot, Reply};
 
 /// A kernel, real or embedded.
 ///
@@ -54,9 +54,21 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// Sends one netlink message and passes the payload of each reply to `each`, until the answer is complete.
     ///
+    /// A list that changed while it was read is read again, so that `each` sees one that was true at some time.
+    ///
     /// # Errors
-    /// The error number that the kernel put in its acknowledgement, positive.
-    fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno>;
+    /// The error number that the kernel put in its acknowledgement, and its reason in words where it gives one. `EAGAIN` for
+    /// a list that changed each time it was read.
+    fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), NlError>;
+
+    /// Gives a program to a socket, or with `None` takes it away, by setsockopt(2).
+    ///
+    /// # Errors
+    /// As setsockopt(2), `ENOENT` if there is none to take away; `ENOSYS` where the back end has no sockets.
+    fn set_socket_prog(&self, socket: &Handle, role: SocketRole, prog: Option<&ProgFd>) -> Result<(), Errno> {
+        let _ = (socket, role, prog);
+        Err(Errno::ENOSYS)
+    }
 
     /// Reads a fact about the running system.
     ///
@@ -230,6 +242,8 @@ pub enum Opening<'a> {
     Cgroup(&'a Path),
     /// A network namespace file.
     Netns(&'a Path),
+    /// An infrared receiver or transmitter, such as `/dev/lirc0`.
+    Lirc(&'a Path),
     /// A process, as pidfd_open(2).
     Process(u32),
     /// A bpf file system, for a token.
@@ -247,4 +261,39 @@ pub struct NlMessage<'a> {
     pub protocol: u32,
     /// `nlmsghdr` and all that follows, aligned to 4 bytes.
     pub bytes: &'a [u8],
+}
+
+/// Why a netlink request failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NlError {
+    /// The error number, positive.
+    pub errno: Errno,
+    /// The kernel's reason in words (Linux 4.12), "" if it gave none.
+    pub reason: Box<str>,
+}
+
+impl fmt::Display for NlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.reason {
+            "" => write!(f, "{}", self.errno),
+            reason => write!(f, "{}: {reason}", self.errno),
+        }
+    }
+}
+
+impl core::error::Error for NlError {}
+
+impl From<Errno> for NlError {
+    fn from(errno: Errno) -> Self {
+        Self { errno, reason: Box::default() }
+    }
+}
+
+/// What a program does for a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SocketRole {
+    /// It decides how much of each packet the socket receives: `SO_ATTACH_BPF`. Linux 3.19.
+    Filter,
+    /// It picks the socket of a group that share a port: `SO_ATTACH_REUSEPORT_EBPF`. Linux 4.5.
+    Reuseport,
 }

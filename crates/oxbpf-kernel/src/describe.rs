@@ -8,7 +8,7 @@ use oxbpf_uapi::{Cmd, MapType};
 use crate::transcript::{Line, bytes_text, hash_insns};
 use crate::{
     Anchor, AttachTarget, Command, Fact, Handle, InfoBuffers, LinkKind, LinkSource, LogBuf, ObjectKind,
-    Opening, PerfEventSpec, PerfRequest, Probes, Target,
+    Opening, PerfEventSpec, PerfRequest, Probes, ProgFd, SocketRole, Target,
 };
 
 /// Names of the references that were handed out, by the number that stands for them.
@@ -538,6 +538,7 @@ pub(crate) fn opening(what: Opening<'_>) -> (Line, &'static str) {
     let kind = match what {
         Opening::Cgroup(_) => "cgroup",
         Opening::Netns(_) => "netns",
+        Opening::Lirc(_) => "lirc",
         Opening::Process(_) => "process",
         Opening::BpfFs(_) => "bpffs",
         Opening::Binary(_) => "file",
@@ -552,6 +553,13 @@ pub(crate) fn event_line(unit: &str, text: &str) -> Line {
     line.fields.push(("unit".into(), unit.into()));
     line.fields.push(("line".into(), format!("{text:?}")));
     line
+}
+
+/// A program for a socket.
+pub(crate) fn socket_prog(names: &Names, socket: &Handle, role: SocketRole, prog: Option<&ProgFd>) -> Line {
+    let mut out = Fields { names, line: Line::new("setsockopt") };
+    out.handle("socket", socket).put("role", format!("{role:?}")).opt("prog", prog.map(|p| &p.0));
+    out.line
 }
 
 /// A netlink message.

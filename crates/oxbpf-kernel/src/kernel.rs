@@ -10,9 +10,9 @@ use oxbpf_uapi::Errno;
 
 use crate::{
     Backend, Blob, BtfLoad, Command, Fact, GetFdById, GetInfo, Handle, LinkCreate, LinkUpdate, MapCreate,
-    MapDeleteElem, MapGetNextKey, MapLookupElem, MapUpdateElem, Mapping, NlMessage, ObjGet, ObjPin,
+    MapDeleteElem, MapGetNextKey, MapLookupElem, MapUpdateElem, Mapping, NlError, NlMessage, ObjGet, ObjPin,
     ObjectKind, Opening, PerfRequest, PollSet, ProgAttach, ProgDetach, ProgLoad, ProgQuery, ProgTestRun,
-    Prot, RawTracepointOpen, Reply,
+    Prot, RawTracepointOpen, Reply, SocketRole,
 };
 
 macro_rules! typed_handle {
@@ -266,8 +266,18 @@ impl Kernel {
     }
 
     /// One netlink exchange; see [`Backend::netlink`].
-    pub fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+    pub fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), NlError> {
         self.0.netlink(msg, each)
+    }
+
+    /// Gives a program to a socket or takes it away; see [`Backend::set_socket_prog`].
+    pub fn set_socket_prog(
+        &self,
+        socket: &Handle,
+        role: SocketRole,
+        prog: Option<&ProgFd>,
+    ) -> Result<(), Errno> {
+        self.0.set_socket_prog(socket, role, prog)
     }
 
     /// A fact about the system; see [`Backend::fact`].

@@ -19,7 +19,7 @@ mod record;
 pub mod script;
 pub mod transcript;
 
-pub use backend::{Backend, Blob, Fact, NlMessage, Opening};
+pub use backend::{Backend, Blob, Fact, NlError, NlMessage, Opening, SocketRole};
 pub use command::*;
 pub use handle::Handle;
 pub use kernel::{BtfFd, Kernel, LinkFd, MapFd, ProgFd, TokenFd};

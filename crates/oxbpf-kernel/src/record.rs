@@ -12,7 +12,8 @@ use crate::describe::{self, Names};
 use crate::outputs;
 use crate::transcript::{Line, Transcript, errno_text};
 use crate::{
-    Backend, Blob, Command, Fact, Handle, Mapping, NlMessage, Opening, PerfRequest, PollSet, Prot, Reply,
+    Backend, Blob, Command, Fact, Handle, Mapping, NlError, NlMessage, Opening, PerfRequest, PollSet, ProgFd,
+    Prot, Reply, SocketRole,
 };
 
 /// What a recorder writes down.
@@ -160,13 +161,21 @@ impl<B: Backend> Backend for Recorder<B> {
         result
     }
 
-    fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+    fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), NlError> {
         let mut answers = 0;
         let result = self.inner.netlink(msg, &mut |payload| {
             answers += 1;
             each(payload);
         });
-        self.keep_count(describe::netlink(msg.protocol, msg.bytes), result.map(|()| answers));
+        let outcome = result.as_ref().map(|()| answers).map_err(|e| e.errno);
+        self.keep_count(describe::netlink(msg.protocol, msg.bytes), outcome);
+        result
+    }
+
+    fn set_socket_prog(&self, socket: &Handle, role: SocketRole, prog: Option<&ProgFd>) -> Result<(), Errno> {
+        let line = describe::socket_prog(&self.log.lock().names, socket, role, prog);
+        let result = self.inner.set_socket_prog(socket, role, prog);
+        self.keep_count(line, result.map(|()| 0));
         result
     }
 

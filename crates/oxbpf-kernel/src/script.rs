@@ -30,7 +30,8 @@ use crate::describe::{self, Names};
 use crate::outputs;
 use crate::transcript::{Line, Transcript, errno_by_name, reference};
 use crate::{
-    Backend, Blob, Command, Fact, Handle, Mapping, NlMessage, Opening, PerfRequest, PollSet, Prot, Reply,
+    Backend, Blob, Command, Fact, Handle, Mapping, NlError, NlMessage, Opening, PerfRequest, PollSet, ProgFd,
+    Prot, Reply, SocketRole,
 };
 
 use objects::Object;
@@ -312,8 +313,12 @@ impl Backend for Scripted {
         self.mmap(handle, range, prot)
     }
 
-    fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
-        self.netlink.iter().find_map(|rule| rule(msg, each)).unwrap_or(Ok(()))
+    fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), NlError> {
+        self.netlink.iter().find_map(|rule| rule(msg, each)).unwrap_or(Ok(())).map_err(NlError::from)
+    }
+
+    fn set_socket_prog(&self, _: &Handle, _: SocketRole, _: Option<&ProgFd>) -> Result<(), Errno> {
+        Ok(())
     }
 
     fn fact(&self, what: Fact<'_>) -> Result<Blob, Errno> {

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use oxbpf_kernel::{
-    Backend, Blob, Command, Fact, Handle, Mapping, NlMessage, Opening, PerfRequest, PollSet, Prot, Reply,
+    Backend, Blob, Command, Fact, Handle, Mapping, NlError, NlMessage, Opening, PerfRequest, PollSet, Prot,
+    Reply,
 };
 use oxbpf_uapi::Errno;
 
@@ -43,9 +44,9 @@ impl Backend for Runtime {
         }
     }
 
-    fn netlink(&self, _msg: &NlMessage<'_>, _each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+    fn netlink(&self, _msg: &NlMessage<'_>, _each: &mut dyn FnMut(&[u8])) -> Result<(), NlError> {
         log::warn!("netlink is not served by the embedded kernel: attach XDP and tc programs by link");
-        Err(Errno::EOPNOTSUPP)
+        Err(Errno::EOPNOTSUPP.into())
     }
 
     fn fact(&self, what: Fact<'_>) -> Result<Blob, Errno> {

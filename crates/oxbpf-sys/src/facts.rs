@@ -63,6 +63,7 @@ pub(crate) fn open(what: Opening<'_>) -> Result<Handle, Errno> {
     let (path, flags) = match what {
         Opening::Cgroup(path) | Opening::BpfFs(path) => (path.to_owned(), libc::O_DIRECTORY),
         Opening::Netns(path) => (path.to_owned(), 0),
+        Opening::Lirc(path) => (path.to_owned(), libc::O_NONBLOCK),
         Opening::Binary(path) => return binary(path),
         // A reader that was told by a poll must not block if another one took the lines.
         Opening::TraceLog => (tracefs()?.join("trace_pipe"), libc::O_NONBLOCK),

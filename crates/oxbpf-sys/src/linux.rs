@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use oxbpf_kernel::{
-    Backend, Blob, Command, Fact, Handle, Kernel, Mapping, NlMessage, Opening, PerfRequest, PollSet, Prot,
-    Reply,
+    Backend, Blob, Command, Fact, Handle, Kernel, Mapping, NlError, NlMessage, Opening, PerfRequest, PollSet,
+    ProgFd, Prot, Reply, SocketRole,
 };
 use oxbpf_uapi::{Errno, MapType};
 
@@ -121,8 +121,13 @@ impl Backend for Linux {
         syscall::mmap(descriptor(handle)?, address, range, prot, false)
     }
 
-    fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+    fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), NlError> {
         netlink::exchange(msg, each)
+    }
+
+    fn set_socket_prog(&self, socket: &Handle, role: SocketRole, prog: Option<&ProgFd>) -> Result<(), Errno> {
+        let prog = prog.map(|p| descriptor(p)).transpose()?;
+        syscall::set_socket_prog(descriptor(socket)?, role, prog)
     }
 
     fn fact(&self, what: Fact<'_>) -> Result<Blob, Errno> {

@@ -1,11 +1,14 @@
 //! One netlink exchange: a request goes out with a fresh sequence number, answers are taken until they are complete.
 //!
 //! An exchange is complete at the acknowledgement that is always asked for, or at `NLMSG_DONE` of a dump. The kernel's reason
-//! in words, where it gives one (extended acknowledgements, Linux 4.12), is logged as a warning.
+//! in words, where it gives one (extended acknowledgements, Linux 4.12), is in the error.
+//!
+//! A dump is several answers between which the list may change; the kernel then says that it was interrupted, or has no
+//! room for an answer. Dumps are therefore kept until they are whole, and asked for again when they are not.
 
 use std::os::fd::OwnedFd;
 
-use oxbpf_kernel::NlMessage;
+use oxbpf_kernel::{NlError, NlMessage};
 use oxbpf_uapi::Errno;
 use oxbpf_uapi::netlink::{
     NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP, NLM_F_MULTI, NLMSG_DONE, NLMSG_ERROR,
@@ -19,6 +22,10 @@ use crate::syscall::errno;
 /// Bytes of `struct nlmsghdr`: length, type, flags, sequence number, port.
 const HEADER: usize = 16;
 const NLMSG_NOOP: u16 = libc::NLMSG_NOOP as u16;
+/// The list changed while it was dumped.
+const NLM_F_DUMP_INTR: u16 = 0x10;
+/// How often a dump is begun before its list counts as one that never stands still.
+const DUMP_ATTEMPTS: u32 = 16;
 
 /// The sequence number of the only request on a socket.
 const SEQ: u32 = 1;
@@ -32,11 +39,35 @@ struct Message<'a> {
     payload: &'a [u8],
 }
 
-pub(crate) fn exchange(msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+pub(crate) fn exchange(msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), NlError> {
     let request = numbered(msg.bytes)?;
-    let is_dump = u16_at(&request, 6)? & NLM_F_DUMP == NLM_F_DUMP;
-    let socket = open(msg.protocol)?;
-    rustix::net::send(&socket, &request, SendFlags::empty()).map_err(errno)?;
+    if u16_at(&request, 6)? & NLM_F_DUMP != NLM_F_DUMP {
+        return converse(msg.protocol, &request, false, each);
+    }
+    for _ in 0..DUMP_ATTEMPTS {
+        let mut replies = Vec::new();
+        match converse(msg.protocol, &request, true, &mut |payload| replies.push(payload.to_vec())) {
+            Ok(()) => {
+                replies.iter().for_each(|payload| each(payload));
+                return Ok(());
+            }
+            Err(e) if matches!(e.errno, Errno::EINTR | Errno::ENOBUFS) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Err(NlError { errno: Errno::EAGAIN, reason: "the list changed each time it was read".into() })
+}
+
+/// Sends a request and takes the answers. A dump during which the list changed ends with `EINTR`.
+fn converse(
+    protocol: u32,
+    request: &[u8],
+    is_dump: bool,
+    each: &mut dyn FnMut(&[u8]),
+) -> Result<(), NlError> {
+    let socket = open(protocol)?;
+    rustix::io::retry_on_intr(|| rustix::net::send(&socket, request, SendFlags::empty())).map_err(errno)?;
+    let mut is_interrupted = false;
     let mut buf = vec![0; 32 << 10];
     loop {
         let len = receive(&socket, &mut buf)?;
@@ -46,6 +77,7 @@ pub(crate) fn exchange(msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Resu
             if message.seq != SEQ {
                 continue;
             }
+            is_interrupted |= is_dump && message.flags & NLM_F_DUMP_INTR != 0;
             match message.kind {
                 NLMSG_NOOP => {}
                 NLMSG_ERROR => return acknowledgement(&message),
@@ -53,7 +85,10 @@ pub(crate) fn exchange(msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Resu
                     // A dump that fails half-way ends with the error number here.
                     let code = message.payload.get(..4).map_or(Ok(0), |b| i32_at(b, 0))?;
                     if code < 0 {
-                        return Err(Errno(-code));
+                        return Err(Errno(code.saturating_neg()).into());
+                    }
+                    if is_interrupted {
+                        return Err(Errno::EINTR.into());
                     }
                     if is_dump || message.flags & NLM_F_MULTI != 0 {
                         return Ok(());
@@ -104,8 +139,8 @@ fn receive(socket: &OwnedFd, buf: &mut Vec<u8>) -> Result<usize, Errno> {
                 if len > buf.len() {
                     buf.resize(len, 0);
                 }
-                let (taken, _) =
-                    rustix::net::recv(socket, &mut buf[..], RecvFlags::empty()).map_err(errno)?;
+                let take = || rustix::net::recv(socket, &mut buf[..], RecvFlags::empty());
+                let (taken, _) = rustix::io::retry_on_intr(take).map_err(errno)?;
                 return Ok(taken);
             }
         }
@@ -125,15 +160,14 @@ fn next_message(bytes: &[u8]) -> Result<Option<(Message<'_>, &[u8])>, Errno> {
 }
 
 /// The result that `NLMSG_ERROR` carries: a negative number, the request's header, and attributes.
-fn acknowledgement(message: &Message<'_>) -> Result<(), Errno> {
-    let code = i32_at(message.payload, 0)?;
-    if code == 0 {
-        return Ok(());
+fn acknowledgement(message: &Message<'_>) -> Result<(), NlError> {
+    match i32_at(message.payload, 0)? {
+        0 => Ok(()),
+        code => {
+            let reason = reason(message).unwrap_or_default().into();
+            Err(NlError { errno: Errno(code.saturating_neg()), reason })
+        }
     }
-    if let Some(reason) = reason(message) {
-        log::warn!("netlink: {reason}");
-    }
-    Err(Errno(code.saturating_neg()))
 }
 
 /// The kernel's reason in words.
@@ -203,8 +237,8 @@ mod tests {
             let bytes = message(NLMSG_ERROR, flags, &payload);
             let (message, rest) = next_message(&bytes).expect("whole").expect("one");
             assert!(rest.is_empty());
-            assert_eq!(acknowledgement(&message), Err(Errno::ENODEV));
-            assert_eq!(reason(&message).as_deref(), Some("no such device"));
+            let error = NlError { errno: Errno::ENODEV, reason: "no such device".into() };
+            assert_eq!(acknowledgement(&message), Err(error));
         }
         let bytes = message(NLMSG_ERROR, 0, &[0; 20]);
         let (message, _) = next_message(&bytes).expect("whole").expect("one");

@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use oxbpf_kernel::{Mapping, Prot};
+use oxbpf_kernel::{Mapping, Prot, SocketRole};
 use oxbpf_uapi::perf_event::{PERF_FLAG_FD_CLOEXEC, PerfEventAttr};
 use oxbpf_uapi::{Cmd, Errno};
 use rustix::mm::{MapFlags, ProtFlags};
@@ -211,6 +211,30 @@ pub(crate) fn set_netlink_ext_ack(socket: &OwnedFd) {
             libc::setsockopt(socket.as_raw_fd(), libc::SOL_NETLINK, option, (&raw const on).cast(), len)
         };
     }
+}
+
+/// `asm-generic/socket.h`, Linux 5.3; the C library's bindings lack it.
+const SO_DETACH_REUSEPORT_BPF: libc::c_int = 68;
+
+/// Gives a program to a socket, or takes it away.
+pub(crate) fn set_socket_prog(
+    socket: BorrowedFd<'_>,
+    role: SocketRole,
+    prog: Option<BorrowedFd<'_>>,
+) -> Result<(), Errno> {
+    let option = match (role, prog.is_some()) {
+        (SocketRole::Filter, true) => libc::SO_ATTACH_BPF,
+        (SocketRole::Filter, false) => libc::SO_DETACH_BPF,
+        (SocketRole::Reuseport, true) => libc::SO_ATTACH_REUSEPORT_EBPF,
+        (SocketRole::Reuseport, false) => SO_DETACH_REUSEPORT_BPF,
+    };
+    let value: libc::c_int = prog.map_or(0, |p| p.as_raw_fd());
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the options' values are ints of this length, which the kernel only reads, and which lives through the call.
+    let result = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const value).cast(), len)
+    };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
 /// What a child process does between fork(2) and execve(2), all of it made ready before the fork.

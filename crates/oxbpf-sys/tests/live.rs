@@ -604,7 +604,11 @@ fn xdp_is_attached_by_netlink_to_an_interface_of_a_new_namespace() {
     if let Err(e) = send(&message, &mut |_| ()) {
         testkit::skip!("veth: {e}");
     }
-    assert_eq!(send(&message, &mut |_| ()), Err(Errno::EEXIST), "a refusal is the answer");
+    assert_eq!(
+        send(&message, &mut |_| ()).map_err(|e| e.errno),
+        Err(Errno::EEXIST),
+        "a refusal is the answer"
+    );
     let index = kernel.fact(Fact::InterfaceIndex("ox0")).expect("index");
     let index: u32 = std::str::from_utf8(&index).expect("text").parse().expect("number");
 
@@ -629,7 +633,8 @@ fn xdp_is_attached_by_netlink_to_an_interface_of_a_new_namespace() {
     assert_eq!(attached(&kernel), 2, "in generic mode");
     send(&link_message(setlink, request, index, &xdp(-1)), &mut |_| ()).expect("detach");
     assert_eq!(attached(&kernel), 0);
-    assert_eq!(send(&link_message(setlink, request, index, &xdp(9999)), &mut |_| ()), Err(Errno::EBADF));
+    let refused = send(&link_message(setlink, request, index, &xdp(9999)), &mut |_| ());
+    assert_eq!(refused.map_err(|e| e.errno), Err(Errno::EBADF));
 
     // The same by a link.
     let link = kernel.link_create(LinkCreate {

@@ -63,12 +63,18 @@ pub const RTM_NEWLINK: u16 = 16;
 pub const RTM_GETLINK: u16 = 18;
 /// Message: change a link.
 pub const RTM_SETLINK: u16 = 19;
+/// Message: create a route.
+pub const RTM_NEWROUTE: u16 = 24;
+/// Message: delete a route.
+pub const RTM_DELROUTE: u16 = 25;
 /// Message: create a queueing discipline.
 pub const RTM_NEWQDISC: u16 = 36;
 /// Message: delete a queueing discipline.
 pub const RTM_DELQDISC: u16 = 37;
 /// Message: ask for queueing disciplines.
 pub const RTM_GETQDISC: u16 = 38;
+/// Message: ask for classes of a queueing discipline.
+pub const RTM_GETTCLASS: u16 = 42;
 /// Message: create a filter.
 pub const RTM_NEWTFILTER: u16 = 44;
 /// Message: delete a filter.
@@ -113,6 +119,19 @@ pub const TCA_KIND: u16 = 1;
 /// Attribute of traffic control: options of the kind, nested.
 pub const TCA_OPTIONS: u16 = 2;
 
+/// In the options of a BPF filter: actions, nested.
+pub const TCA_BPF_ACT: u16 = 1;
+/// In an action: kind, zero-terminated.
+pub const TCA_ACT_KIND: u16 = 1;
+/// In an action: options of the kind, nested.
+pub const TCA_ACT_OPTIONS: u16 = 2;
+/// In the options of a BPF action: what it does.
+pub const TCA_ACT_BPF_PARMS: u16 = 2;
+/// In the options of a BPF action: name, zero-terminated.
+pub const TCA_ACT_BPF_NAME: u16 = 6;
+/// In the options of a BPF action, `u32`: the program's id.
+pub const TCA_ACT_BPF_ID: u16 = 9;
+
 /// In the options of a BPF filter, `u32`: the program's descriptor.
 pub const TCA_BPF_FD: u16 = 6;
 /// In the options of a BPF filter: name, zero-terminated.
@@ -140,6 +159,55 @@ pub const TC_H_MIN_EGRESS: u32 = 0xfff3;
 pub const TC_H_MAJ_MASK: u32 = 0xffff_0000;
 /// The low half of a handle.
 pub const TC_H_MIN_MASK: u32 = 0x0000_ffff;
+/// Attribute of a route: destination address.
+pub const RTA_DST: u16 = 1;
+/// Attribute of a route, `u32`: the device that packets leave by.
+pub const RTA_OIF: u16 = 4;
+/// Attribute of a route: address of the next router.
+pub const RTA_GATEWAY: u16 = 5;
+/// Attribute of a route, `u32`: routing table.
+pub const RTA_TABLE: u16 = 15;
+/// Attribute of a route, `u16`: an `LWTUNNEL_ENCAP_*` value.
+pub const RTA_ENCAP_TYPE: u16 = 21;
+/// Attribute of a route: what the kind of tunnel needs, nested.
+pub const RTA_ENCAP: u16 = 22;
+/// Kind of tunnel: BPF programs. Linux 4.10.
+pub const LWTUNNEL_ENCAP_BPF: u16 = 6;
+/// Kind of tunnel: an action at the end of a segment of IPv6 segment routing.
+pub const LWTUNNEL_ENCAP_SEG6_LOCAL: u16 = 7;
+/// In [`RTA_ENCAP`] of programs: the one for received packets, nested.
+pub const LWT_BPF_IN: u16 = 1;
+/// In [`RTA_ENCAP`] of programs: the one for packets before they are sent, nested.
+pub const LWT_BPF_OUT: u16 = 2;
+/// In [`RTA_ENCAP`] of programs: the one for packets as they are sent, which may change them, nested.
+pub const LWT_BPF_XMIT: u16 = 3;
+/// In [`RTA_ENCAP`] of programs, `u32`: bytes that are kept free in front of a packet.
+pub const LWT_BPF_XMIT_HEADROOM: u16 = 4;
+/// In a program, `u32`: its descriptor.
+pub const LWT_BPF_PROG_FD: u16 = 1;
+/// In a program: its name, zero-terminated.
+pub const LWT_BPF_PROG_NAME: u16 = 2;
+/// In [`RTA_ENCAP`] of segment routing, `u32`: the action.
+pub const SEG6_LOCAL_ACTION: u16 = 1;
+/// In [`RTA_ENCAP`] of segment routing: the program, nested.
+pub const SEG6_LOCAL_BPF: u16 = 8;
+/// Action of segment routing: run a program. Linux 4.18.
+pub const SEG6_LOCAL_ACTION_END_BPF: u32 = 15;
+/// In a program of segment routing, `u32`: its descriptor.
+pub const SEG6_LOCAL_BPF_PROG: u16 = 1;
+/// In a program of segment routing: its name, zero-terminated.
+pub const SEG6_LOCAL_BPF_PROG_NAME: u16 = 2;
+/// The main routing table.
+pub const RT_TABLE_MAIN: u32 = 254;
+/// Who made a route: an administrator.
+pub const RTPROT_STATIC: u8 = 4;
+/// How far a route's destination is: anywhere.
+pub const RT_SCOPE_UNIVERSE: u8 = 0;
+/// How far a route's destination is: on the link.
+pub const RT_SCOPE_LINK: u8 = 253;
+/// What a route does: it leads to its destination.
+pub const RTN_UNICAST: u8 = 1;
+
 /// `ETH_P_ALL`, in host byte order: a filter for every protocol.
 pub const ETH_P_ALL: u16 = 0x0003;
 
@@ -241,6 +309,29 @@ abi! {
         pub tcm_parent: u32,
         /// Filters: priority in the high half, protocol in network byte order in the low.
         pub tcm_info: u32,
+    }
+
+    /// `struct rtmsg`: the head of a message about a route.
+    #[doc(alias = "rtmsg")]
+    pub struct RtMsg in "rtmsg" {
+        /// Address family.
+        pub rtm_family: u8,
+        /// Bits of the destination that count.
+        pub rtm_dst_len: u8,
+        /// Bits of the source that count.
+        pub rtm_src_len: u8,
+        /// Type of service.
+        pub rtm_tos: u8,
+        /// Routing table, if its number is below 256.
+        pub rtm_table: u8,
+        /// Who made the route.
+        pub rtm_protocol: u8,
+        /// How far the destination is.
+        pub rtm_scope: u8,
+        /// What the route does.
+        pub rtm_type: u8,
+        /// `RTM_F_*` bits.
+        pub rtm_flags: u32,
     }
 
     /// `struct genlmsghdr`: the head of a generic netlink message.

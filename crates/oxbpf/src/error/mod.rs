@@ -91,6 +91,11 @@ impl Error {
         Self::build(ErrorKind::of_errno(errno), errno, Cow::Borrowed(""))
     }
 
+    /// An error that a kernel answered over netlink, with its reason in words.
+    pub(crate) fn netlink(e: oxbpf_kernel::NlError) -> Self {
+        Self::build(ErrorKind::of_errno(e.errno), e.errno, Cow::Owned(e.reason.into()))
+    }
+
     /// The caller asked for something that makes no sense (`EINVAL`).
     pub fn invalid_input(message: impl Into<Cow<'static, str>>) -> Self {
         Self::build(ErrorKind::InvalidInput, Errno::EINVAL, message.into())
@@ -266,6 +271,12 @@ impl<T> At<T> for Result<T> {
 impl<T> At<T> for Result<T, Errno> {
     fn at(self, frame: impl FnOnce() -> Frame) -> Result<T> {
         self.map_err(|e| Error::kernel(e).at(frame()))
+    }
+}
+
+impl<T> At<T> for Result<T, oxbpf_kernel::NlError> {
+    fn at(self, frame: impl FnOnce() -> Frame) -> Result<T> {
+        self.map_err(|e| Error::netlink(e).at(frame()))
     }
 }
 

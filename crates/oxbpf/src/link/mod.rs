@@ -25,19 +25,27 @@
 //! | `perf` | perf events, the base of the probes above |
 //! | `info` | nothing: what the kernel tells of links, and their ids |
 //! | `xdp`, `tc` | network interfaces over netlink, and XDP links |
+//! | `interface` | nothing: names and numbers of network interfaces |
 //! | `order` | lists of programs by link: tcx, netkit, control groups |
+//! | `point` | the same and others without a link; what is attached there |
+//! | `socket` | single sockets |
+//! | `route` | routes |
 //! | `struct_ops` | struct_ops maps |
 
 mod attach;
 mod auto;
 mod info;
+mod interface;
 mod kprobe;
 mod netlink;
 mod order;
 mod perf;
+mod point;
 mod probe_event;
 mod program;
+mod route;
 mod section;
+mod socket;
 mod struct_ops;
 mod tc;
 #[cfg(all(test, feature = "linux"))]
@@ -51,28 +59,29 @@ mod xdp;
 
 use std::path::{Path, PathBuf};
 
-use oxbpf_kernel::{
-    Handle, Kernel, LinkFd, LinkSource, LinkUpdate, MapFd, PerfRequest, ProgDetach, ProgFd, Target,
-};
+use oxbpf_kernel::{Handle, Kernel, LinkFd, LinkSource, LinkUpdate, MapFd, PerfRequest, ProgFd, SocketRole};
 use oxbpf_uapi::flags::AttachFlags;
 use oxbpf_uapi::{AttachType, Cmd, Errno};
 
 use crate::error::{At, Error, Frame, Result};
 pub use info::{LinkDetails, LinkInfo};
+pub use interface::{Interface, interface_index, interfaces};
 pub use kprobe::{KprobeMultiOpts, KprobeOpts, KprobeTarget, KsyscallOpts, ProbeMode};
 pub use order::{Neighbour, Order, Position};
 pub use oxbpf_kernel::Probes;
 pub(crate) use perf::cpu_list;
 pub use perf::{PerfEventBuilder, PerfEventOpts};
+pub use point::{AttachOpts, AttachPoint, AttachedProg, AttachedProgs, detach_prog, query_progs};
 pub(crate) use probe_event::ProbeEvent;
-pub use tc::{TcFilter, TcHook, TcOpts, TcPoint};
+pub use route::Route;
+pub use tc::{TcFilter, TcHook, TcOpts, TcPoint, TcQdisc, TcShown, tc_filters};
 pub use tracepoint::{RawTracepointOpts, TracepointOpts};
 pub use tracing::{IterOpts, IterReader, IterTarget, NetfilterOpts, TraceOpts};
 pub use tracing_multi::{TracingMultiOpts, TracingMultiTarget};
 pub use uprobe::{UprobeMultiOpts, UprobeOpts, UprobeTarget};
 pub(crate) use usdt::SpecIds;
 pub use usdt::UsdtOpts;
-pub use xdp::{XdpMode, XdpOpts, XdpState, detach_xdp, query_xdp};
+pub use xdp::{XdpFeatures, XdpMode, XdpOpts, XdpState, detach_xdp, query_xdp, query_xdp_features};
 
 /// A program's attachment to an event. See the [module](self) for what dropping one does.
 #[derive(Debug)]
@@ -111,13 +120,22 @@ pub(crate) enum Held {
     Tc(tc::Undo),
     /// An entry that `BPF_PROG_ATTACH` made.
     Prog {
-        /// Cgroup or map.
-        target: Handle,
+        /// Cgroup, interface or map.
+        place: point::Place,
         /// The program.
         prog: ProgFd,
         /// Where in the target.
         attach_type: AttachType,
     },
+    /// A program of a socket.
+    Socket {
+        /// The socket, or rather a duplicate of its descriptor.
+        socket: Handle,
+        /// What the program does for it.
+        role: SocketRole,
+    },
+    /// A route that has a program.
+    Route(route::Undo),
     /// A struct_ops map that registered without a link.
     StructOps(MapFd),
     /// Several, detached in the order in which they were attached.
@@ -219,7 +237,9 @@ impl Link {
     #[doc(alias = "bpf_link__disconnect")]
     pub fn forget(mut self) {
         let held = core::mem::replace(&mut self.held, Held::Gone);
-        if self.pin_path.is_none() {
+        // These stay without any reference, and one would keep the socket open.
+        let needs_nothing = matches!(held, Held::Socket { .. } | Held::Prog { .. });
+        if self.pin_path.is_none() && !needs_nothing {
             core::mem::forget(held);
         }
     }
@@ -309,6 +329,8 @@ impl Held {
             Self::Xdp(_) => "an XDP program set over netlink",
             Self::Tc(_) => "a TC filter",
             Self::Prog { .. } => "a program attached without a link",
+            Self::Socket { .. } => "a program of a socket",
+            Self::Route(_) => "a program of a route",
             Self::StructOps(_) => "a struct_ops map without a link",
             Self::Many(_) => "several events",
             Self::Gone => "nothing",
@@ -336,17 +358,11 @@ impl Held {
             }
             Self::Xdp(undo) => undo.run(kernel),
             Self::Tc(undo) => undo.run(kernel),
-            Self::Prog { target, prog, attach_type } => {
-                let req = ProgDetach {
-                    target: Target::Object(&target),
-                    prog: Some(&prog),
-                    attach_type,
-                    flags: 0,
-                    relative: Default::default(),
-                    expected_revision: 0,
-                };
-                kernel.prog_detach(req).at(|| Frame::Command(Cmd::PROG_DETACH))
+            Self::Prog { place, prog, attach_type } => {
+                place.detach(kernel, Some(&prog), attach_type, Order::default())
             }
+            Self::Socket { socket, role } => socket::detach(kernel, &socket, role),
+            Self::Route(undo) => undo.run(kernel),
             Self::StructOps(map) => {
                 kernel.map_delete_elem(&map, &[0; 4], 0).at(|| Frame::Command(Cmd::MAP_DELETE_ELEM))
             }

@@ -1,24 +1,34 @@
-//! Netlink messages of the routing family: XDP programs on interfaces, qdiscs and BPF filters. Requests are composed
-//! here and replies taken apart; sending is the kernel's ([`Kernel::netlink`](oxbpf_kernel::Kernel::netlink)).
+//! Netlink messages: XDP programs on interfaces and what their drivers can do, qdiscs and BPF filters, routes with
+//! programs. Requests are composed here and replies taken apart; sending is the kernel's ([`Kernel::netlink`](oxbpf_kernel::Kernel::netlink)).
 //!
 //! A request is a header, a struct that the message type implies, and attributes. A reply reaches this module without
 //! its header. Attributes nest, and an unknown one is skipped.
 
+use std::net::IpAddr;
+
+use oxbpf_kernel::{Kernel, NlError, NlMessage};
 use oxbpf_uapi::flags::XdpFlags;
-use oxbpf_uapi::netlink::{
-    ETH_P_ALL, IFLA_XDP, IFLA_XDP_ATTACHED, IFLA_XDP_DRV_PROG_ID, IFLA_XDP_EXPECTED_FD, IFLA_XDP_FD,
-    IFLA_XDP_FLAGS, IFLA_XDP_HW_PROG_ID, IFLA_XDP_PROG_ID, IFLA_XDP_SKB_PROG_ID, IfInfoMsg, NLA_F_NESTED,
-    NLA_TYPE_MASK, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
-    NLMSG_ALIGNTO, NlAttr, NlMsgHdr, RTM_DELQDISC, RTM_DELTFILTER, RTM_GETLINK, RTM_GETTFILTER, RTM_NEWQDISC,
-    RTM_NEWTFILTER, RTM_SETLINK, TC_H_CLSACT, TC_H_MAJ_MASK, TCA_BPF_FD, TCA_BPF_FLAG_ACT_DIRECT,
-    TCA_BPF_FLAGS, TCA_BPF_ID, TCA_BPF_NAME, TCA_KIND, TCA_OPTIONS, TcMsg,
-};
+use oxbpf_uapi::netlink::*;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Asks for the message that announces the change to come back to the sender.
 const NLM_F_ECHO: u16 = 8;
 /// Interfaces as AF_PACKET sees them, which is all of them.
 const AF_PACKET: u8 = 17;
+
+/// Addresses of IPv4 and IPv6, as routes name them.
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+
+/// Sends a message of the routing family and hands out its replies.
+pub(super) fn exchange(kernel: &Kernel, bytes: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), NlError> {
+    kernel.netlink(&NlMessage { protocol: NETLINK_ROUTE, bytes }, each)
+}
+
+/// Sends a message of the routing family whose replies tell nothing.
+pub(super) fn request(kernel: &Kernel, bytes: &[u8]) -> Result<(), NlError> {
+    exchange(kernel, bytes, &mut |_| {})
+}
 
 /// A message under construction.
 #[derive(Debug)]
@@ -93,12 +103,72 @@ pub(super) fn xdp_query(ifindex: u32) -> Vec<u8> {
     Request::new(RTM_GETLINK, 0, &link_body(AF_PACKET, ifindex)).finish()
 }
 
+/// Asks for all interfaces. The replies have what [`parse_link`] and [`parse_xdp`] read.
+pub(super) fn link_dump() -> Vec<u8> {
+    Request::new(RTM_GETLINK, NLM_F_DUMP, &link_body(AF_PACKET, 0)).finish()
+}
+
+/// Index and name of the interface that a reply is about.
+pub(super) fn parse_link(reply: &[u8]) -> Option<(u32, String)> {
+    let (link, attrs) = IfInfoMsg::read_from_prefix(reply).ok()?;
+    let name = Attrs(attrs).find(|a| a.0 == IFLA_IFNAME).map(|a| text(a.1))?;
+    Some((link.ifi_index as u32, name))
+}
+
+/// Asks which number a family of generic netlink has. The reply has what [`parse_family`] reads.
+pub(super) fn family_query(name: &str) -> Vec<u8> {
+    let body = GenlMsgHdr { cmd: CTRL_CMD_GETFAMILY, version: 1, ..GenlMsgHdr::default() };
+    let mut req = Request::new(NLMSG_MIN_TYPE, 0, &body);
+    req.text(CTRL_ATTR_FAMILY_NAME, name);
+    req.finish()
+}
+
+/// The number of a family of generic netlink.
+pub(super) fn parse_family(reply: &[u8]) -> Option<u16> {
+    let (_, attrs) = GenlMsgHdr::read_from_prefix(reply).ok()?;
+    let value = Attrs(attrs).find(|a| a.0 == CTRL_ATTR_FAMILY_ID)?.1;
+    u16::read_from_prefix(value).ok().map(|(id, _)| id)
+}
+
+/// Asks `family`, the one for devices, what an interface can do. The reply has what [`parse_features`] reads.
+pub(super) fn features_query(family: u16, ifindex: u32) -> Vec<u8> {
+    let body = GenlMsgHdr { cmd: NETDEV_CMD_DEV_GET, version: 1, ..GenlMsgHdr::default() };
+    let mut req = Request::new(family, 0, &body);
+    req.attr(NETDEV_A_DEV_IFINDEX, &ifindex.to_ne_bytes());
+    req.finish()
+}
+
+/// Bits of what XDP can do on interface `ifindex`, and the most fragments of a packet that is not copied.
+pub(super) fn parse_features(reply: &[u8], ifindex: u32) -> Option<(u64, u32)> {
+    let (_, attrs) = GenlMsgHdr::read_from_prefix(reply).ok()?;
+    let (mut is_it, mut found) = (false, (0, 0));
+    for (kind, value) in Attrs(attrs) {
+        match kind {
+            NETDEV_A_DEV_IFINDEX => is_it = number(value) == ifindex,
+            NETDEV_A_DEV_XDP_FEATURES => found.0 = u64::read_from_prefix(value).map_or(0, |(n, _)| n),
+            NETDEV_A_DEV_XDP_ZC_MAX_SEGS => found.1 = number(value),
+            _ => {}
+        }
+    }
+    is_it.then_some(found)
+}
+
 /// Brings an interface up.
 #[cfg(all(test, feature = "linux"))]
 pub(super) fn link_up(ifindex: u32) -> Vec<u8> {
     // IFF_UP.
     let body = IfInfoMsg { ifi_flags: 1, ifi_change: 1, ..link_body(0, ifindex) };
     Request::new(RTM_SETLINK, NLM_F_ACK, &body).finish()
+}
+
+/// Adds an interface of a kind, with names of the kernel's choice for it and its peer, if it has one.
+#[cfg(all(test, feature = "linux"))]
+pub(super) fn link_add(kind: &str, name: &str) -> Vec<u8> {
+    // IFLA_LINKINFO and, in it, IFLA_INFO_KIND.
+    let mut req = Request::new(16, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &link_body(0, 0));
+    req.text(IFLA_IFNAME, name);
+    req.nest(18, |info| info.text(1, kind));
+    req.finish()
 }
 
 fn link_body(family: u8, ifindex: u32) -> IfInfoMsg {
@@ -136,26 +206,49 @@ pub(super) fn parse_xdp(reply: &[u8], ifindex: u32) -> Option<XdpIds> {
     Some(ids)
 }
 
-/// Adds the clsact qdisc to an interface; `EEXIST` if it, or an ingress qdisc, is there.
-pub(super) fn clsact_add(ifindex: u32) -> Vec<u8> {
-    clsact(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, ifindex)
+/// A qdisc: its kind, and where it sits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Qdisc<'a> {
+    pub(super) ifindex: u32,
+    pub(super) kind: &'a str,
+    pub(super) parent: u32,
+    pub(super) handle: u32,
 }
 
-/// Removes the clsact qdisc from an interface, with all its filters.
-pub(super) fn clsact_del(ifindex: u32) -> Vec<u8> {
-    clsact(RTM_DELQDISC, 0, ifindex)
+/// The clsact qdisc of an interface.
+pub(super) fn clsact(ifindex: u32) -> Qdisc<'static> {
+    Qdisc { ifindex, kind: "clsact", parent: TC_H_CLSACT, handle: TC_H_CLSACT & TC_H_MAJ_MASK }
 }
 
-fn clsact(kind: u16, flags: u16, ifindex: u32) -> Vec<u8> {
-    let body = TcMsg {
-        tcm_ifindex: ifindex as i32,
-        tcm_parent: TC_H_CLSACT,
-        tcm_handle: TC_H_CLSACT & TC_H_MAJ_MASK,
-        ..TcMsg::default()
-    };
-    let mut req = Request::new(kind, flags | NLM_F_ACK, &body);
-    req.text(TCA_KIND, "clsact");
+/// Adds a qdisc to an interface; `EEXIST` if one is there.
+pub(super) fn qdisc_add(qdisc: Qdisc<'_>) -> Vec<u8> {
+    qdisc_message(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, qdisc)
+}
+
+/// Removes a qdisc from an interface, with all its filters.
+pub(super) fn qdisc_del(qdisc: Qdisc<'_>) -> Vec<u8> {
+    qdisc_message(RTM_DELQDISC, 0, qdisc)
+}
+
+fn qdisc_message(message: u16, flags: u16, qdisc: Qdisc<'_>) -> Vec<u8> {
+    let Qdisc { ifindex, kind, parent, handle } = qdisc;
+    let body =
+        TcMsg { tcm_ifindex: ifindex as i32, tcm_parent: parent, tcm_handle: handle, ..TcMsg::default() };
+    let mut req = Request::new(message, flags | NLM_F_ACK, &body);
+    req.text(TCA_KIND, kind);
     req.finish()
+}
+
+/// Asks for the classes of an interface's qdiscs. The replies have what [`parse_filter`] reads.
+pub(super) fn class_dump(ifindex: u32) -> Vec<u8> {
+    let body = TcMsg { tcm_ifindex: ifindex as i32, ..TcMsg::default() };
+    Request::new(RTM_GETTCLASS, NLM_F_DUMP, &body).finish()
+}
+
+/// Asks for the qdiscs of an interface. The replies have what [`parse_filter`] reads.
+pub(super) fn qdisc_dump(ifindex: u32) -> Vec<u8> {
+    let body = TcMsg { tcm_ifindex: ifindex as i32, ..TcMsg::default() };
+    Request::new(RTM_GETQDISC, NLM_F_DUMP, &body).finish()
 }
 
 /// Where a filter is.
@@ -223,6 +316,92 @@ pub(super) fn filter_dump(ifindex: u32, parent: u32) -> Vec<u8> {
     Request::new(RTM_GETTFILTER, NLM_F_DUMP, &body).finish()
 }
 
+/// Where a route leads, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RouteAt {
+    pub(super) destination: IpAddr,
+    pub(super) prefix_len: u8,
+    pub(super) gateway: Option<IpAddr>,
+    pub(super) ifindex: u32,
+    pub(super) table: u32,
+}
+
+/// The programs of a route, each with its name.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RouteProgs<'a> {
+    /// Programs at these places (`LWT_BPF_IN`, …), and bytes to keep free in front of packets.
+    Lwt(&'a [(u16, i32, &'a str)], u32),
+    /// The program at the end of a segment.
+    Seg6(i32, &'a str),
+}
+
+impl RouteAt {
+    fn message(self, kind: u16, flags: u16) -> Request {
+        let family = if self.destination.is_ipv4() { AF_INET } else { AF_INET6 };
+        // Without a router the destination of IPv4 is on the link.
+        let is_local = self.destination.is_ipv4() && self.gateway.is_none();
+        let body = RtMsg {
+            rtm_family: family,
+            rtm_dst_len: self.prefix_len,
+            rtm_table: u8::try_from(self.table).unwrap_or(0),
+            rtm_protocol: RTPROT_STATIC,
+            rtm_scope: if is_local { RT_SCOPE_LINK } else { RT_SCOPE_UNIVERSE },
+            rtm_type: RTN_UNICAST,
+            ..RtMsg::default()
+        };
+        let mut req = Request::new(kind, flags | NLM_F_ACK, &body);
+        let address = |req: &mut Request, kind, address| match address {
+            IpAddr::V4(a) => req.attr(kind, &a.octets()),
+            IpAddr::V6(a) => req.attr(kind, &a.octets()),
+        };
+        address(&mut req, RTA_DST, self.destination);
+        if let Some(gateway) = self.gateway {
+            address(&mut req, RTA_GATEWAY, gateway);
+        }
+        req.attr(RTA_OIF, &self.ifindex.to_ne_bytes());
+        req.attr(RTA_TABLE, &self.table.to_ne_bytes());
+        req
+    }
+}
+
+/// Adds a route with programs; `EEXIST` if there is one to that destination.
+pub(super) fn route_add(at: RouteAt, progs: RouteProgs<'_>, replace: bool) -> Vec<u8> {
+    let exclusive = if replace { NLM_F_REPLACE } else { NLM_F_EXCL };
+    let mut req = at.message(RTM_NEWROUTE, NLM_F_CREATE | exclusive);
+    let prog = |req: &mut Request, kind, (fd_kind, name_kind), fd: i32, name| {
+        req.nest(kind, |req| {
+            req.attr(fd_kind, &fd.to_ne_bytes());
+            req.text(name_kind, name);
+        });
+    };
+    match progs {
+        RouteProgs::Lwt(progs, headroom) => {
+            req.attr(RTA_ENCAP_TYPE, &LWTUNNEL_ENCAP_BPF.to_ne_bytes());
+            req.nest(RTA_ENCAP, |req| {
+                for (place, fd, name) in progs {
+                    prog(req, *place, (LWT_BPF_PROG_FD, LWT_BPF_PROG_NAME), *fd, name);
+                }
+                if headroom != 0 {
+                    req.attr(LWT_BPF_XMIT_HEADROOM, &headroom.to_ne_bytes());
+                }
+            });
+        }
+        RouteProgs::Seg6(fd, name) => {
+            req.attr(RTA_ENCAP_TYPE, &LWTUNNEL_ENCAP_SEG6_LOCAL.to_ne_bytes());
+            req.nest(RTA_ENCAP, |req| {
+                req.attr(SEG6_LOCAL_ACTION, &SEG6_LOCAL_ACTION_END_BPF.to_ne_bytes());
+                prog(req, SEG6_LOCAL_BPF, (SEG6_LOCAL_BPF_PROG, SEG6_LOCAL_BPF_PROG_NAME), fd, name);
+            });
+        }
+    }
+    req.finish()
+}
+
+/// Removes a route.
+pub(super) fn route_del(at: RouteAt) -> Vec<u8> {
+    at.message(RTM_DELROUTE, 0).finish()
+}
+
 /// What a reply says about a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FilterReply {
@@ -233,6 +412,10 @@ pub(super) struct FilterReply {
     pub(super) prog_id: u32,
     /// Name that the filter was added with.
     pub(super) name: String,
+    /// Whether it is a filter, and not only the announcement of those of its priority.
+    pub(super) has_options: bool,
+    /// Actions that are programs, by name and id.
+    pub(super) actions: Vec<(String, u32)>,
 }
 
 /// Reads a reply about a filter, `None` if it is not one.
@@ -244,15 +427,26 @@ pub(super) fn parse_filter(reply: &[u8]) -> Option<FilterReply> {
         handle: body.tcm_handle,
         priority: (body.tcm_info >> 16) as u16,
     };
-    let mut filter = FilterReply { at, kind: String::new(), prog_id: 0, name: String::new() };
+    let mut filter = FilterReply {
+        at,
+        kind: String::new(),
+        prog_id: 0,
+        name: String::new(),
+        has_options: false,
+        actions: Vec::new(),
+    };
     for (kind, value) in Attrs(attrs) {
         match kind {
             TCA_KIND => filter.kind = text(value),
             TCA_OPTIONS => {
+                filter.has_options = true;
                 for (kind, value) in Attrs(value) {
                     match kind {
                         TCA_BPF_ID => filter.prog_id = number(value),
                         TCA_BPF_NAME => filter.name = text(value),
+                        TCA_BPF_ACT => {
+                            filter.actions = Attrs(value).filter_map(|a| bpf_action(a.1)).collect();
+                        }
                         _ => {}
                     }
                 }
@@ -261,6 +455,15 @@ pub(super) fn parse_filter(reply: &[u8]) -> Option<FilterReply> {
         }
     }
     (!filter.kind.is_empty()).then_some(filter)
+}
+
+/// Name and program of an action that is a program.
+fn bpf_action(action: &[u8]) -> Option<(String, u32)> {
+    let find = |list, wanted| Attrs(list).find(|a| a.0 == wanted).map(|a| a.1);
+    let options = find(action, TCA_ACT_OPTIONS)?;
+    let is_bpf = text(find(action, TCA_ACT_KIND)?) == "bpf" && find(options, TCA_ACT_BPF_PARMS).is_some();
+    let name = find(options, TCA_ACT_BPF_NAME).map(text).unwrap_or_default();
+    is_bpf.then(|| (name, find(options, TCA_ACT_BPF_ID).map_or(0, number)))
 }
 
 /// The attributes of a list, as (type, value). Ends where a length makes no sense.
@@ -329,7 +532,14 @@ mod tests {
         assert_eq!(kind, RTM_NEWTFILTER);
         assert_eq!(flags, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_ECHO | NLM_F_EXCL);
         // A reply has the same form, with the program's id in place of the descriptor.
-        let expect = FilterReply { at, kind: "bpf".into(), prog_id: 0, name: "drop:[3]".into() };
+        let expect = FilterReply {
+            at,
+            kind: "bpf".into(),
+            prog_id: 0,
+            name: "drop:[3]".into(),
+            has_options: true,
+            actions: Vec::new(),
+        };
         assert_eq!(parse_filter(rest), Some(expect));
         let (body, _) = TcMsg::read_from_prefix(rest).unwrap();
         assert_eq!(body.tcm_info & 0xffff, u32::from(3u16.to_be()), "protocol in network byte order");
@@ -337,7 +547,7 @@ mod tests {
 
     #[test]
     fn clsact_sits_at_its_own_parent() {
-        let bytes = clsact_add(2);
+        let bytes = qdisc_add(clsact(2));
         let (kind, _, rest) = split(&bytes);
         let (body, attrs) = TcMsg::read_from_prefix(rest).unwrap();
         assert_eq!((kind, body.tcm_parent, body.tcm_handle), (RTM_NEWQDISC, 0xffff_fff1, 0xffff_0000));

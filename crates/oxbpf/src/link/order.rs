@@ -3,13 +3,14 @@
 //!
 //! Since Linux 6.6 (tcx), 6.7 (netkit) and 6.16 (control groups) a program can choose its place in the list.
 
-use oxbpf_kernel::{Anchor, Handle, LinkFd, LinkKind, MapFd, ProgAttach, ProgFd, Target};
+use oxbpf_kernel::{Anchor, Handle, LinkFd, LinkKind, MapFd, ProgFd, Target};
 use oxbpf_uapi::flags::AttachFlags;
-use oxbpf_uapi::{AttachType, Cmd, Errno, ProgType};
+use oxbpf_uapi::{AttachType, Errno, ProgType};
 
 use super::attach::Attach;
-use super::{Held, Link};
-use crate::error::{At, Error, Frame, Result};
+use super::point::{self, AttachOpts, Place};
+use super::{Link, interface};
+use crate::error::{Error, Result};
 
 /// Where in a list of programs to attach, and in which state of the list. The default is the end of any list.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +55,12 @@ pub enum Neighbour<'a> {
 
 impl<'a> Order<'a> {
     fn flags_and_kind(self) -> (AttachFlags, LinkKind<'a>) {
+        let (flags, relative) = self.flags_and_anchor();
+        (flags, LinkKind::Ordered { relative, expected_revision: self.expected_revision })
+    }
+
+    /// The bits that say the place, and the neighbour.
+    pub(super) fn flags_and_anchor(self) -> (AttachFlags, Anchor<'a>) {
         let (place, neighbour) = match self.position {
             Position::Default => (AttachFlags::empty(), None),
             Position::First => (AttachFlags::BEFORE, None),
@@ -68,8 +75,7 @@ impl<'a> Order<'a> {
             Some(Neighbour::ProgId(id)) => (AttachFlags::ID, Anchor::Id(id)),
             Some(Neighbour::LinkId(id)) => (AttachFlags::ID | AttachFlags::LINK, Anchor::Id(id)),
         };
-        let expected_revision = self.expected_revision;
-        (place | how, LinkKind::Ordered { relative, expected_revision })
+        (place | how, relative)
     }
 }
 
@@ -91,9 +97,7 @@ pub(super) fn attach_device(
         );
         return Err(Error::invalid_input(message));
     }
-    if ifindex == 0 {
-        return Err(Error::invalid_input("there is no network interface 0"));
-    }
+    interface::expect_index(ifindex)?;
     let (flags, kind) = order.flags_and_kind();
     let linked = a.link_to(Target::Ifindex(ifindex), flags.bits(), kind);
     linked.map_err(|e| {
@@ -103,7 +107,7 @@ pub(super) fn attach_device(
             }
             _ => e,
         };
-        error.at(Frame::Interface(format!("#{ifindex}")))
+        error.at(interface::frame(a.kernel, ifindex))
     })
 }
 
@@ -129,22 +133,6 @@ pub(super) fn attach_cgroup(a: &Attach<'_>, cgroup: &Handle, order: Order<'_>) -
     a.link_to(Target::Object(cgroup), flags.bits(), kind)
 }
 
-/// Attaches to a control group or map with the command that has no links. The attachment outlives the process.
-pub(super) fn attach_without_link(a: &Attach<'_>, target: &Handle, flags: AttachFlags) -> Result<Link> {
-    let req = ProgAttach {
-        target: Target::Object(target),
-        prog: a.prog,
-        attach_type: a.attach_type,
-        flags: flags.bits(),
-        replace: None,
-        relative: Anchor::None,
-        expected_revision: 0,
-    };
-    a.kernel.prog_attach(req).at(|| Frame::Command(Cmd::PROG_ATTACH))?;
-    let held = Held::Prog { target: target.clone(), prog: a.prog.clone(), attach_type: a.attach_type };
-    Ok(Link::new(a.kernel, held))
-}
-
 pub(super) fn attach_netns(a: &Attach<'_>, netns: &Handle) -> Result<Link> {
     a.expect_type("attach_netns", &[ProgType::FLOW_DISSECTOR, ProgType::SK_LOOKUP])?;
     a.link_to(Target::Object(netns), 0, LinkKind::Plain)
@@ -154,7 +142,9 @@ pub(super) fn attach_netns(a: &Attach<'_>, netns: &Handle) -> Result<Link> {
 pub(super) fn attach_sockmap(a: &Attach<'_>, map: &MapFd) -> Result<Link> {
     a.expect_type("attach_sockmap", &[ProgType::SK_SKB, ProgType::SK_MSG])?;
     match a.link_to(Target::Object(map), 0, LinkKind::Plain) {
-        Err(e) if e.errno() == Errno::EINVAL => attach_without_link(a, map, AttachFlags::empty()),
+        Err(e) if e.errno() == Errno::EINVAL => {
+            point::attach_at(a, Place::Object((**map).clone()), AttachOpts::default())
+        }
         result => result,
     }
 }

@@ -1,18 +1,21 @@
 //! The attach methods of [`Program`].
 
+#[cfg(unix)]
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use oxbpf_btf::TypeId;
-use oxbpf_kernel::{Handle, MapFd, Opening, ProgFd};
-use oxbpf_uapi::Errno;
+use oxbpf_kernel::{Handle, MapFd, Opening, ProgFd, SocketRole};
 use oxbpf_uapi::flags::AttachFlags;
+use oxbpf_uapi::{Errno, ProgType};
 
 use super::attach::Attach;
 use super::{
-    IterOpts, KprobeMultiOpts, KprobeOpts, KprobeTarget, KsyscallOpts, Link, NetfilterOpts, Order,
-    PerfEventBuilder, PerfEventOpts, Probes, RawTracepointOpts, TcHook, TcOpts, TraceOpts, TracepointOpts,
-    TracingMultiOpts, TracingMultiTarget, UprobeMultiOpts, UprobeOpts, UprobeTarget, UsdtOpts, XdpOpts, auto,
-    kprobe, order, perf, tc, tracepoint, tracing, tracing_multi, uprobe, usdt, usdt::UsdtMaps, xdp,
+    AttachOpts, AttachPoint, IterOpts, KprobeMultiOpts, KprobeOpts, KprobeTarget, KsyscallOpts, Link,
+    NetfilterOpts, Order, PerfEventBuilder, PerfEventOpts, Probes, RawTracepointOpts, Route, TcHook, TcOpts,
+    TraceOpts, TracepointOpts, TracingMultiOpts, TracingMultiTarget, UprobeMultiOpts, UprobeOpts,
+    UprobeTarget, UsdtOpts, XdpOpts, auto, kprobe, order, perf, point, route, socket, tc, tracepoint,
+    tracing, tracing_multi, uprobe, usdt, usdt::UsdtMaps, xdp,
 };
 use crate::error::{At, Error, Frame, Result};
 use crate::program::Program;
@@ -262,8 +265,63 @@ impl Program<'_> {
     /// the process ends without dropping the link.
     #[doc(alias = "bpf_prog_attach")]
     pub fn attach_cgroup_legacy(&self, cgroup: impl AsRef<Path>, flags: AttachFlags) -> Result<Link> {
+        let opts = AttachOpts { flags, ..AttachOpts::default() };
+        self.attaching(|a| point::attach(a, AttachPoint::Cgroup(cgroup.as_ref()), opts))
+    }
+
+    /// Attaches without a link, for the attach type that the program was loaded for: to a control group, a network
+    /// interface, the caller's network namespace, a sockmap or an infrared device. The attachment stays when the
+    /// process ends without dropping the link.
+    #[doc(alias = "bpf_prog_attach_opts")]
+    pub fn attach_without_link(&self, point: AttachPoint<'_>, opts: AttachOpts<'_>) -> Result<Link> {
+        self.attaching(|a| point::attach(a, point, opts))
+    }
+
+    /// Filters what a socket receives: the program says how many bytes of each packet. Linux 3.19.
+    ///
+    /// The link keeps a duplicate of the descriptor, and with it the socket; [`Link::forget`] gives it up and leaves the
+    /// program to the socket.
+    #[cfg(unix)]
+    #[doc(alias = "SO_ATTACH_BPF")]
+    pub fn attach_socket(&self, socket: impl AsFd) -> Result<Link> {
+        self.attach_to_socket(socket, SocketRole::Filter)
+    }
+
+    /// Picks the socket that receives a packet or connection among those that share a port. One program serves the whole
+    /// group, of which `socket` is one. Linux 4.5.
+    ///
+    /// The link keeps a duplicate of the descriptor, as [`attach_socket`](Self::attach_socket) does.
+    #[cfg(unix)]
+    #[doc(alias = "SO_ATTACH_REUSEPORT_EBPF")]
+    pub fn attach_reuseport(&self, socket: impl AsFd) -> Result<Link> {
+        self.attach_to_socket(socket, SocketRole::Reuseport)
+    }
+
+    #[cfg(unix)]
+    fn attach_to_socket(&self, socket: impl AsFd, role: SocketRole) -> Result<Link> {
+        let duplicate = socket.as_fd().try_clone_to_owned().map_err(|e| {
+            let errno = Errno(e.raw_os_error().unwrap_or(Errno::EMFILE.0));
+            Error::kernel(errno).at(Frame::Syscall("dup"))
+        });
+        self.attaching(|a| socket::attach(a, Handle::from_fd(duplicate?), role))
+    }
+
+    /// Adds a route whose packets pass through the program: received ones (`lwt_in`), sent ones (`lwt_out`, `lwt_xmit`), or
+    /// those of a segment (`lwt_seg6local`). Linux 4.10, segments 4.18.
+    ///
+    /// Dropping the link removes the route.
+    pub fn attach_route(&self, route: Route) -> Result<Link> {
+        self.attaching(|a| route::attach(a, route))
+    }
+
+    /// Attaches to an infrared receiver or transmitter, such as `/dev/lirc0`. Linux 4.18.
+    ///
+    /// The kernel has no links of this kind: the attachment stays when the process ends without dropping this one.
+    pub fn attach_lirc(&self, device: impl AsRef<Path>) -> Result<Link> {
+        let point = AttachPoint::Lirc(device.as_ref());
         self.attaching(|a| {
-            at_path(a, Opening::Cgroup(cgroup.as_ref()), |h| order::attach_without_link(a, h, flags))
+            a.expect_type("attach_lirc", &[ProgType::LIRC_MODE2])?;
+            point::attach(a, point, AttachOpts::default())
         })
     }
 

@@ -1,14 +1,14 @@
 //! TC programs as BPF filters of the clsact qdisc, over netlink. The list that links attach to is in `order`.
 
-use oxbpf_kernel::{GetInfo, InfoBuffers, Kernel, NlMessage};
+use oxbpf_kernel::{GetInfo, InfoBuffers, Kernel, NlError};
 use oxbpf_uapi::info::ProgInfo;
-use oxbpf_uapi::netlink::{NETLINK_ROUTE, TC_H_CLSACT, TC_H_MAJ_MASK, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS};
+use oxbpf_uapi::netlink::{TC_H_CLSACT, TC_H_MAJ_MASK, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS, TC_H_ROOT};
 use oxbpf_uapi::{Cmd, Errno, ProgType};
 use zerocopy::IntoBytes;
 
 use super::attach::Attach;
-use super::netlink::{self, FilterAt};
-use super::{Held, Link};
+use super::netlink::{self, FilterAt, Qdisc, exchange, request};
+use super::{Held, Link, interface};
 use crate::error::{At, Error, Frame, Result};
 
 /// Where filters of an interface are.
@@ -69,6 +69,61 @@ pub struct TcFilter {
     pub prog_id: u32,
     /// Its name, which for filters of this crate and libbpf is `program:[id]`.
     pub name: String,
+    /// Its actions that are programs, by name and id. Only filters that were added with other means have some.
+    pub actions: Vec<(String, u32)>,
+}
+
+/// A qdisc of a kind of its own, such as one that a struct_ops map registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[doc(alias = "BPF_TC_QDISC")]
+pub struct TcQdisc<'a> {
+    /// The interface.
+    pub ifindex: u32,
+    /// Its kind, such as "fq" or the name in a `struct Qdisc_ops`.
+    pub kind: &'a str,
+    /// What it sits under: `0xffff_ffff` for the root.
+    pub parent: u32,
+    /// Its own number, major in the upper half; 0 lets the kernel choose.
+    pub handle: u32,
+}
+
+impl TcQdisc<'_> {
+    fn message(&self) -> Qdisc<'_> {
+        Qdisc { ifindex: self.ifindex, kind: self.kind, parent: self.parent, handle: self.handle }
+    }
+
+    /// Creates the qdisc, and says whether it was missing.
+    ///
+    /// # Errors
+    /// The kernel's, `ENOENT` if it has no such kind.
+    #[doc(alias = "bpf_tc_hook_create")]
+    pub fn create(&self, kernel: &Kernel) -> Result<bool> {
+        interface::expect_index(self.ifindex)?;
+        match request(kernel, &netlink::qdisc_add(self.message())) {
+            Ok(()) => Ok(true),
+            Err(e) if e.errno == Errno::EEXIST => Ok(false),
+            Err(e) => Err(e)
+                .at(|| Frame::Step("create qdisc:"))
+                .map_err(|e| match e.errno() {
+                    Errno::ENOENT => {
+                        e.with_hint(format!("no kernel module or struct_ops map is `{}`", self.kind))
+                    }
+                    _ => e,
+                })
+                .at(|| interface::frame(kernel, self.ifindex)),
+        }
+    }
+
+    /// Removes the qdisc, with its filters.
+    ///
+    /// # Errors
+    /// The kernel's, `ENOENT` or `EINVAL` if it is not there.
+    #[doc(alias = "bpf_tc_hook_destroy")]
+    pub fn destroy(&self, kernel: &Kernel) -> Result<()> {
+        request(kernel, &netlink::qdisc_del(self.message()))
+            .at(|| Frame::Step("remove qdisc:"))
+            .at(|| interface::frame(kernel, self.ifindex))
+    }
 }
 
 /// What takes a filter back.
@@ -80,10 +135,10 @@ pub(crate) struct Undo {
 
 impl Undo {
     pub(super) fn run(self, kernel: &Kernel) -> Result<()> {
-        let frame = || Frame::Interface(format!("#{}", self.at.ifindex));
+        let frame = || interface::frame(kernel, self.at.ifindex);
         request(kernel, &netlink::filter_del(self.at)).at(|| Frame::Step("remove TC filter:")).at(frame)?;
         if self.made_qdisc && !has_filters(kernel, self.at.ifindex).at(frame)? {
-            request(kernel, &netlink::clsact_del(self.at.ifindex))
+            request(kernel, &netlink::qdisc_del(netlink::clsact(self.at.ifindex)))
                 .at(|| Frame::Step("remove clsact:"))
                 .at(frame)?;
         }
@@ -91,7 +146,7 @@ impl Undo {
     }
 }
 
-fn has_filters(kernel: &Kernel, ifindex: u32) -> Result<bool, Errno> {
+fn has_filters(kernel: &Kernel, ifindex: u32) -> Result<bool, NlError> {
     let mut found = false;
     for point in [TcPoint::Ingress, TcPoint::Egress] {
         exchange(kernel, &netlink::filter_dump(ifindex, point.parent()), &mut |reply| {
@@ -99,14 +154,6 @@ fn has_filters(kernel: &Kernel, ifindex: u32) -> Result<bool, Errno> {
         })?;
     }
     Ok(found)
-}
-
-fn exchange(kernel: &Kernel, bytes: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
-    kernel.netlink(&NlMessage { protocol: NETLINK_ROUTE, bytes }, each)
-}
-
-fn request(kernel: &Kernel, bytes: &[u8]) -> Result<(), Errno> {
-    exchange(kernel, bytes, &mut |_| {})
 }
 
 impl TcHook {
@@ -120,8 +167,8 @@ impl TcHook {
         Self { ifindex, point: TcPoint::Egress }
     }
 
-    fn frame(&self) -> Frame {
-        Frame::Interface(format!("#{}", self.ifindex))
+    fn frame(&self, kernel: &Kernel) -> Frame {
+        interface::frame(kernel, self.ifindex)
     }
 
     fn at(&self, handle: u32, priority: u16) -> FilterAt {
@@ -131,18 +178,19 @@ impl TcHook {
     /// Creates the clsact qdisc, and says whether it was missing.
     ///
     /// # Errors
-    /// `EINVAL` for a [parent](TcPoint::Parent) of the caller's; the kernel's.
+    /// `EOPNOTSUPP` for a [parent](TcPoint::Parent) of the caller's; the kernel's.
     #[doc(alias = "bpf_tc_hook_create")]
     pub fn create(&self, kernel: &Kernel) -> Result<bool> {
         if let TcPoint::Parent(_) = self.point {
-            return Err(
-                Error::invalid_input("a qdisc other than clsact is not created here").at(self.frame())
-            );
+            return Err(Error::invalid_input("a qdisc other than clsact is not created here")
+                .with_errno(Errno::EOPNOTSUPP)
+                .with_hint("TcQdisc creates one")
+                .at(self.frame(kernel)));
         }
-        match request(kernel, &netlink::clsact_add(self.ifindex)) {
+        match request(kernel, &netlink::qdisc_add(netlink::clsact(self.ifindex))) {
             Ok(()) => Ok(true),
-            Err(Errno::EEXIST) => Ok(false),
-            Err(e) => Err(e).at(|| Frame::Step("create clsact:")).at(|| self.frame()),
+            Err(e) if e.errno == Errno::EEXIST => Ok(false),
+            Err(e) => Err(e).at(|| Frame::Step("create clsact:")).at(|| self.frame(kernel)),
         }
     }
 
@@ -152,9 +200,9 @@ impl TcHook {
     /// The kernel's, `EINVAL` if there is none.
     #[doc(alias = "bpf_tc_hook_destroy")]
     pub fn destroy(&self, kernel: &Kernel) -> Result<()> {
-        request(kernel, &netlink::clsact_del(self.ifindex))
+        request(kernel, &netlink::qdisc_del(netlink::clsact(self.ifindex)))
             .at(|| Frame::Step("remove clsact:"))
-            .at(|| self.frame())
+            .at(|| self.frame(kernel))
     }
 
     /// Removes the filters of this hook.
@@ -162,7 +210,7 @@ impl TcHook {
     /// # Errors
     /// The kernel's.
     pub fn flush(&self, kernel: &Kernel) -> Result<()> {
-        request(kernel, &netlink::filter_flush(self.ifindex, self.point.parent())).at(|| self.frame())
+        request(kernel, &netlink::filter_flush(self.ifindex, self.point.parent())).at(|| self.frame(kernel))
     }
 
     /// The BPF filter with this handle and priority.
@@ -174,8 +222,10 @@ impl TcHook {
         let mut found = None;
         let bytes = netlink::filter_get(self.at(handle, priority));
         exchange(kernel, &bytes, &mut |reply| found = found.take().or(bpf_filter(reply)))
-            .at(|| self.frame())?;
-        found.ok_or_else(|| Error::not_found("the kernel said nothing about the filter").at(self.frame()))
+            .at(|| self.frame(kernel))?;
+        found.ok_or_else(|| {
+            Error::not_found("the kernel said nothing about the filter").at(self.frame(kernel))
+        })
     }
 
     /// The BPF filters of this hook, in the order in which they run.
@@ -187,7 +237,7 @@ impl TcHook {
         let bytes = netlink::filter_dump(self.ifindex, self.point.parent());
         // Each priority is announced by a reply without a program before its filters.
         let mut each = |reply: &[u8]| all.extend(bpf_filter(reply).filter(|f| f.prog_id != 0));
-        exchange(kernel, &bytes, &mut each).at(|| self.frame())?;
+        exchange(kernel, &bytes, &mut each).at(|| self.frame(kernel))?;
         Ok(all)
     }
 
@@ -198,25 +248,68 @@ impl TcHook {
     #[doc(alias = "bpf_tc_detach")]
     pub fn detach(&self, kernel: &Kernel, handle: u32, priority: u16) -> Result<()> {
         if handle == 0 || priority == 0 {
-            return Err(
-                Error::invalid_input("a filter is removed by its handle and its priority").at(self.frame())
-            );
+            return Err(Error::invalid_input("a filter is removed by its handle and its priority")
+                .at(self.frame(kernel)));
         }
-        request(kernel, &netlink::filter_del(self.at(handle, priority))).at(|| self.frame())
+        request(kernel, &netlink::filter_del(self.at(handle, priority))).at(|| self.frame(kernel))
     }
 }
 
 fn bpf_filter(reply: &[u8]) -> Option<TcFilter> {
     let filter = netlink::parse_filter(reply).filter(|f| f.kind == "bpf")?;
     let FilterAt { handle, priority, .. } = filter.at;
-    Some(TcFilter { handle, priority, prog_id: filter.prog_id, name: filter.name })
+    let netlink::FilterReply { prog_id, name, actions, .. } = filter;
+    Some(TcFilter { handle, priority, prog_id, name, actions })
+}
+
+/// A BPF filter of an interface, and what has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcShown {
+    /// Kind of the class or qdisc that has the filter; "root", "clsact/ingress" or "clsact/egress" for those places.
+    pub place: String,
+    /// The filter.
+    pub filter: TcFilter,
+}
+
+/// All BPF filters of an interface: those of its classes and qdiscs, and of the places that every interface has.
+///
+/// # Errors
+/// The kernel's.
+pub fn tc_filters(kernel: &Kernel, ifindex: u32) -> Result<Vec<TcShown>> {
+    let mut places = Vec::new();
+    let mut add = |reply: &[u8], is_qdisc: bool| {
+        let found = netlink::parse_filter(reply).filter(|f| f.at.ifindex == ifindex);
+        let is_other = |kind: &str, handle| !is_qdisc || (kind != "clsact" && handle != 0);
+        places.extend(found.filter(|f| is_other(&f.kind, f.at.handle)).map(|f| (f.kind, f.at.handle)));
+    };
+    let frame = || interface::frame(kernel, ifindex);
+    exchange(kernel, &netlink::class_dump(ifindex), &mut |reply| add(reply, false)).at(frame)?;
+    exchange(kernel, &netlink::qdisc_dump(ifindex), &mut |reply| add(reply, true)).at(frame)?;
+    let fixed = [
+        ("root", TC_H_ROOT),
+        ("clsact/ingress", TcPoint::Ingress.parent()),
+        ("clsact/egress", TcPoint::Egress.parent()),
+    ];
+    places.extend(fixed.map(|(name, parent)| (name.to_owned(), parent)));
+    let mut all = Vec::new();
+    for (place, parent) in places {
+        let mut each = |reply: &[u8]| {
+            let is_filter = netlink::parse_filter(reply).is_some_and(|f| f.has_options);
+            let filter = bpf_filter(reply).filter(|_| is_filter);
+            all.extend(filter.map(|filter| TcShown { place: place.clone(), filter }));
+        };
+        match exchange(kernel, &netlink::filter_dump(ifindex, parent), &mut each) {
+            // A place without a qdisc has no filters either.
+            Err(e) if matches!(e.errno, Errno::EINVAL | Errno::ENOENT | Errno::EOPNOTSUPP) => {}
+            result => result.at(frame)?,
+        }
+    }
+    Ok(all)
 }
 
 pub(super) fn attach(a: &Attach<'_>, hook: TcHook, opts: TcOpts) -> Result<Link> {
     a.expect_type("attach_tc", &[ProgType::SCHED_CLS, ProgType::SCHED_ACT])?;
-    if hook.ifindex == 0 {
-        return Err(Error::invalid_input("there is no network interface 0"));
-    }
+    interface::expect_index(hook.ifindex)?;
     let has_own_qdisc = matches!(hook.point, TcPoint::Ingress | TcPoint::Egress);
     let made_qdisc = has_own_qdisc && !opts.no_qdisc && hook.create(a.kernel)?;
     let result = add_filter(a, hook, opts);
@@ -228,7 +321,7 @@ pub(super) fn attach(a: &Attach<'_>, hook: TcHook, opts: TcOpts) -> Result<Link>
                     log::warn!("{undo}");
                 }
             }
-            Err(e.at(Frame::Step("add TC filter:")).at(hook.frame()))
+            Err(e.at(Frame::Step("add TC filter:")).at(hook.frame(a.kernel)))
         }
     }
 }
@@ -244,7 +337,7 @@ fn add_filter(a: &Attach<'_>, hook: TcHook, opts: TcOpts) -> Result<FilterAt> {
     let bytes =
         netlink::filter_add(hook.at(opts.handle, opts.priority), a.prog.number(), &name, opts.replace);
     exchange(a.kernel, &bytes, &mut |reply| made = made.or(netlink::parse_filter(reply).map(|f| f.at)))
-        .map_err(Error::kernel)?;
+        .map_err(Error::netlink)?;
     made.ok_or_else(|| Error::not_found("the kernel did not say which filter it made"))
 }
 

@@ -3,14 +3,14 @@
 //! Since Linux 5.9 an attachment is a link; before, and where it is asked for, it is a setting of the
 //! interface made over netlink that stays until somebody takes it back.
 
-use oxbpf_kernel::{Kernel, LinkKind, NlMessage, ProgFd, Target};
+use oxbpf_kernel::{Kernel, LinkKind, NlError, NlMessage, ProgFd, Target};
 use oxbpf_uapi::flags::XdpFlags;
-use oxbpf_uapi::netlink::NETLINK_ROUTE;
+use oxbpf_uapi::netlink::{NETDEV_FAMILY_NAME, NETLINK_GENERIC};
 use oxbpf_uapi::{AttachType, Errno, ProgType};
 
 use super::attach::Attach;
 use super::netlink::{self, XdpIds};
-use super::{Held, Link};
+use super::{Held, Link, interface};
 use crate::error::{At, Error, Frame, Result};
 
 /// Where in the network stack an XDP program runs.
@@ -79,13 +79,15 @@ pub(crate) struct Undo {
 
 impl Undo {
     pub(super) fn run(self, kernel: &Kernel) -> Result<()> {
-        let frame = || Frame::Interface(format!("#{}", self.ifindex));
+        let frame = || interface::frame(kernel, self.ifindex);
         let expected = Some(self.prog.number());
         match set(kernel, self.ifindex, -1, self.mode.flags(), expected) {
             // Somebody put another program in place of this one, which is theirs to take back.
-            Err(Errno::EEXIST) => Ok(()),
+            Err(e) if e.errno == Errno::EEXIST => Ok(()),
             // Before Linux 5.7 there is no way to say which program is to go.
-            Err(Errno::EINVAL) => set(kernel, self.ifindex, -1, self.mode.flags(), None).at(frame),
+            Err(e) if e.errno == Errno::EINVAL => {
+                set(kernel, self.ifindex, -1, self.mode.flags(), None).at(frame)
+            }
             result => result.at(frame),
         }
     }
@@ -93,13 +95,11 @@ impl Undo {
 
 pub(super) fn attach(a: &Attach<'_>, ifindex: u32, opts: XdpOpts<'_>) -> Result<Link> {
     a.expect_type("attach_xdp", &[ProgType::XDP])?;
-    attach_interface(a, ifindex, opts).map_err(|e| e.at(Frame::Interface(format!("#{ifindex}"))))
+    attach_interface(a, ifindex, opts).map_err(|e| e.at(interface::frame(a.kernel, ifindex)))
 }
 
 fn attach_interface(a: &Attach<'_>, ifindex: u32, opts: XdpOpts<'_>) -> Result<Link> {
-    if ifindex == 0 {
-        return Err(Error::invalid_input("there is no network interface 0"));
-    }
+    interface::expect_index(ifindex)?;
     if matches!(a.attach_type, AttachType::XDP_DEVMAP | AttachType::XDP_CPUMAP) {
         let message =
             format!("a program for {} goes into the map's entries, not on an interface", a.attach_type);
@@ -130,9 +130,8 @@ fn set(
     prog_fd: i32,
     flags: XdpFlags,
     old_fd: Option<i32>,
-) -> Result<(), Errno> {
-    let bytes = netlink::xdp_set(ifindex, prog_fd, flags, old_fd);
-    kernel.netlink(&NlMessage { protocol: NETLINK_ROUTE, bytes: &bytes }, &mut |_| {})
+) -> Result<(), NlError> {
+    netlink::request(kernel, &netlink::xdp_set(ifindex, prog_fd, flags, old_fd))
 }
 
 /// Asks which XDP programs an interface has.
@@ -144,16 +143,57 @@ pub fn query_xdp(kernel: &Kernel, ifindex: u32) -> Result<XdpState> {
     let bytes = netlink::xdp_query(ifindex);
     let mut found: Option<XdpIds> = None;
     let mut each = |reply: &[u8]| found = found.or(netlink::parse_xdp(reply, ifindex));
-    let frame = || Frame::Interface(format!("#{ifindex}"));
-    kernel.netlink(&NlMessage { protocol: NETLINK_ROUTE, bytes: &bytes }, &mut each).at(frame)?;
+    let frame = || interface::frame(kernel, ifindex);
+    netlink::exchange(kernel, &bytes, &mut each).at(frame)?;
     let ids = found.ok_or_else(|| Error::not_found("the kernel said nothing about it").at(frame()))?;
-    Ok(XdpState {
-        prog_id: ids.prog,
-        skb_prog_id: ids.skb,
-        drv_prog_id: ids.drv,
-        hw_prog_id: ids.hw,
-        attach_mode: ids.attached,
-    })
+    Ok(ids.into())
+}
+
+impl From<XdpIds> for XdpState {
+    fn from(ids: XdpIds) -> Self {
+        Self {
+            prog_id: ids.prog,
+            skb_prog_id: ids.skb,
+            drv_prog_id: ids.drv,
+            hw_prog_id: ids.hw,
+            attach_mode: ids.attached,
+        }
+    }
+}
+
+/// What XDP can do on an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct XdpFeatures {
+    /// `NETDEV_XDP_ACT_*` bits: 1 programs, 2 redirect, 4 being redirected to, 8 zero copy, 16 offload, 32 fragments, 64 being
+    /// redirected to with fragments.
+    pub flags: u64,
+    /// Most fragments of a packet that is not copied.
+    pub zc_max_segs: u32,
+}
+
+/// Asks what XDP can do on an interface. Linux 6.3; what kernels before can do they don't tell, and all bits are 0.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) if there is no such interface.
+#[doc(alias = "bpf_xdp_query")]
+pub fn query_xdp_features(kernel: &Kernel, ifindex: u32) -> Result<XdpFeatures> {
+    let frame = || interface::frame(kernel, ifindex);
+    let ask = |bytes: &[u8], each: &mut dyn FnMut(&[u8])| {
+        kernel.netlink(&NlMessage { protocol: NETLINK_GENERIC, bytes }, each)
+    };
+    let mut family = None;
+    let query = netlink::family_query(NETDEV_FAMILY_NAME);
+    match ask(&query, &mut |reply| family = family.or(netlink::parse_family(reply))) {
+        Err(e) if e.errno == Errno::ENOENT => return Ok(XdpFeatures::default()),
+        result => result.at(frame)?,
+    }
+    let family = family.ok_or_else(|| Error::not_found("the kernel said nothing").at(frame()))?;
+    let mut found = None;
+    let query = netlink::features_query(family, ifindex);
+    ask(&query, &mut |reply| found = found.or(netlink::parse_features(reply, ifindex))).at(frame)?;
+    let (flags, zc_max_segs) =
+        found.ok_or_else(|| Error::not_found("the kernel said nothing about it").at(frame()))?;
+    Ok(XdpFeatures { flags, zc_max_segs })
 }
 
 /// Removes whatever XDP program an interface has in a mode, unless a link holds it (`EBUSY`).
@@ -162,5 +202,5 @@ pub fn query_xdp(kernel: &Kernel, ifindex: u32) -> Result<XdpState> {
 /// The kernel's.
 #[doc(alias = "bpf_xdp_detach")]
 pub fn detach_xdp(kernel: &Kernel, ifindex: u32, mode: XdpMode) -> Result<()> {
-    set(kernel, ifindex, -1, mode.flags(), None).at(|| Frame::Interface(format!("#{ifindex}")))
+    set(kernel, ifindex, -1, mode.flags(), None).at(|| interface::frame(kernel, ifindex))
 }

@@ -171,8 +171,17 @@ impl Backend for Delegated {
         self.inner.mmap_at(handle, address, range, prot)
     }
 
-    fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+    fn netlink(&self, msg: &NlMessage<'_>, each: &mut dyn FnMut(&[u8])) -> Result<(), oxbpf_kernel::NlError> {
         self.inner.netlink(msg, each)
+    }
+
+    fn set_socket_prog(
+        &self,
+        socket: &Handle,
+        role: oxbpf_kernel::SocketRole,
+        prog: Option<&oxbpf_kernel::ProgFd>,
+    ) -> Result<(), Errno> {
+        self.inner.set_socket_prog(socket, role, prog)
     }
 
     fn fact(&self, what: Fact<'_>) -> Result<Blob, Errno> {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use oxbpf::{Kernel, ObjectBuilder};
 use oxbpf_btf::{BtfBuilder, FuncLinkage, TypeId};
 use oxbpf_kernel::{
-    Backend, Blob, Command, Fact, Handle, InfoBuffers, LogBuf, Mapping, NlMessage, Opening, PerfRequest,
-    PollSet, ProgLoad, Prot, Reply,
+    Backend, Blob, Command, Fact, Handle, InfoBuffers, LogBuf, Mapping, NlError, NlMessage, Opening,
+    PerfRequest, PollSet, ProgLoad, Prot, Reply,
 };
 use oxbpf_uapi::info::MapInfo;
 use oxbpf_uapi::{Errno, Insn, MapType};
@@ -311,8 +311,8 @@ impl Backend for Fake {
         Err(Errno::ENOSYS)
     }
 
-    fn netlink(&self, _: &NlMessage<'_>, _: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
-        Err(Errno::ENOSYS)
+    fn netlink(&self, _: &NlMessage<'_>, _: &mut dyn FnMut(&[u8])) -> Result<(), NlError> {
+        Err(Errno::ENOSYS.into())
     }
 
     fn open(&self, what: Opening<'_>) -> Result<Handle, Errno> {

@@ -5,11 +5,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use oxbpf_uapi::LinkType;
-use oxbpf_uapi::flags::AttachFlags;
+use oxbpf_uapi::flags::{AttachFlags, QueryFlags};
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::link::{Link, Order, RawTracepointOpts, order, tracepoint};
+use crate::link::{
+    AttachOpts, AttachPoint, Link, Order, RawTracepointOpts, detach_prog, order, point, query_progs,
+    tracepoint,
+};
 
 const RAW_TRACEPOINT: LoadAs =
     LoadAs { prog_type: ProgType::RAW_TRACEPOINT, attach_type: AttachType(0), attach_btf_id: 0, flags: 0 };
@@ -166,11 +169,40 @@ fn cgroup_attachment_without_a_link_is_taken_back() {
     let Some(kernel) = kernel() else { return };
     let Some(cgroup) = Cgroup::make("legacy") else { return };
     let deny = Probe::counting(&kernel, CGROUP_SOCK, 0).expect("loads");
-    let handle = kernel.open(oxbpf_kernel::Opening::Cgroup(&cgroup.0)).expect("opens");
-    let link =
-        order::attach_without_link(&deny.attach(), &handle, AttachFlags::ALLOW_MULTI).expect("attaches");
+    let point = AttachPoint::Cgroup(&cgroup.0);
+    let multi = AttachOpts { flags: AttachFlags::ALLOW_MULTI, ..AttachOpts::default() };
+    let link = point::attach(&deny.attach(), point, multi).expect("attaches");
     assert!(link.fd().is_none());
     assert!(!cgroup.socket_is_allowed());
-    link.detach().expect("detaches");
+    let ask = |flags| {
+        let found = query_progs(&kernel, point, CGROUP_SOCK.attach_type, flags).expect("asks");
+        (found.progs.iter().map(|p| p.prog_id).collect::<Vec<_>>(), found.attach_flags)
+    };
+    let (ids, flags) = ask(QueryFlags::empty());
+    assert_eq!((ids.len(), flags), (1, AttachFlags::ALLOW_MULTI));
+    assert_eq!(ask(QueryFlags::EFFECTIVE).0, ids);
+
+    let allow = Probe::counting(&kernel, CGROUP_SOCK, 1).expect("loads");
+    let replace = AttachOpts { replace: deny.prog.as_ref(), ..multi };
+    let other = point::attach(&allow.attach(), point, replace).expect("replaces");
+    assert!(cgroup.socket_is_allowed() && allow.count() > 0);
+    assert_ne!(ask(QueryFlags::empty()).0, ids);
+    let absent = point::attach(&deny.attach(), point, replace).expect_err("it is not there to be replaced");
+    assert_eq!(absent.kind(), ErrorKind::NotFound);
+    // What it attached is not there any more.
+    assert_eq!(link.detach().map_err(|e| e.kind()).err(), Some(ErrorKind::NotFound));
+    other.detach().expect("detaches");
+    assert!(ask(QueryFlags::empty()).0.is_empty());
+
+    let kept = point::attach(&deny.attach(), point, multi).expect("attaches");
+    kept.forget();
+    assert!(!cgroup.socket_is_allowed());
+    let prog = deny.prog.as_ref();
+    detach_prog(&kernel, point, CGROUP_SOCK.attach_type, prog, Order::default()).expect("detaches");
     assert!(cgroup.socket_is_allowed());
+    let none = Path::new("/proc/self");
+    let error = point::attach(&deny.attach(), AttachPoint::Cgroup(none), multi).expect_err("no cgroup");
+    let text =
+        "control group `/proc/self`: BPF_PROG_ATTACH: it is no directory of a cgroup2 file system: EBADF";
+    assert_eq!(error.to_string(), text);
 }

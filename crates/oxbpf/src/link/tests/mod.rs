@@ -8,6 +8,7 @@ mod info;
 mod links;
 mod modes;
 mod net;
+mod points;
 mod trace;
 mod transcript;
 mod user;
