@@ -70,7 +70,10 @@ fn help_says_the_grammar_of_each_noun() {
     assert_eq!(ended.out, "null\n");
     for (words, why) in [
         (vec!["nonsense"], "unknown object 'nonsense': expected one of 'btf'"),
-        (vec!["btf", "nonsense"], "unknown command 'btf nonsense': expected one of 'show', 'dump', 'help'"),
+        (
+            vec!["btf", "nonsense"],
+            "unknown command 'btf nonsense': expected one of 'show', 'dump', 'dedup', 'distill', 'relocate', 'help'",
+        ),
         (vec!["--nonsense"], "unrecognized option '--nonsense'"),
         (vec!["btf", "show", "-B"], "option '-B' needs FILE"),
         (vec!["-S", "help"], "--sign needs a certificate"),
@@ -156,4 +159,66 @@ fn the_sorted_header_has_the_same_definitions() {
     assert_eq!(definitions(&sorted.out), definitions(&unsorted));
     let ended = noun("-j btf dump file testdata/objects/btf_kinds.o format c".split(' '));
     assert_eq!(ended.out, "{\"error\":\"JSON output for C-syntax dump is not supported\"}\n");
+}
+
+/// Runs a command that shows nothing.
+#[track_caller]
+fn check_quiet(words: &[&str]) {
+    let ended = noun(words.iter().copied());
+    assert_eq!((ended.status, ended.out.as_str(), ended.err.as_str()), (0, "", ""), "{words:?}");
+}
+
+/// The text of the types in a file, on a base.
+fn dumped(file: &str, base: Option<&str>) -> String {
+    let words = ["btf", "dump", "file", file].into_iter().chain(base.map(|_| "-B")).chain(base);
+    let ended = noun(words);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{file}");
+    ended.out
+}
+
+#[test]
+fn types_are_merged_distilled_and_relocated() {
+    let dir = TempDir::new("btf-edit");
+    let path = |name: &str| dir.path().join(name).to_str().expect("text").to_owned();
+    let (base, split) = (path("base"), path("split"));
+    let (one, two) = ("testdata/objects/btf_kinds.o", "testdata/objects/data_sections.o");
+    check_quiet(&["btf", "dedup", &base, one, two, one]);
+    let types = dumped(&base, None);
+    assert_eq!(types.matches("STRUCT 'kinds' ").count(), 1, "{types}");
+    assert!(types.matches("INT 'int' ").count() == 1 && types.contains("STRUCT '__sk_buff'"), "{types}");
+
+    // What libbpf made of generated types: base, types split on it, another base, the distilled base, the types on that, and
+    // those on the other base.
+    let stored = std::fs::read(testkit::root().join("testdata/split/libbpf.bin")).expect("test data");
+    let (mut rest, mut files) = (&stored[..], Vec::new());
+    for name in ["base", "split", "other", "small_base", "small", "moved"] {
+        let (length, after) = rest.split_first_chunk::<4>().expect("a length");
+        let (bytes, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+        std::fs::write(path(name), bytes).expect("writes");
+        (rest, files) = (after, [files, vec![bytes]].concat());
+    }
+    let made = [path("made_base"), path("made")];
+    check_quiet(&["btf", "distill", &split, &made[0], &made[1], "-B", &base]);
+    let written = made.each_ref().map(|f| std::fs::read(f).expect("written"));
+    assert!(written[0] == files[3] && written[1] == files[4], "not what libbpf makes");
+    let (back, other) = (path("back"), path("other"));
+    check_quiet(&["btf", "relocate", &made[1], &back, "base", &made[0], "-B", &other]);
+    assert_eq!(dumped(&back, Some(&other)), dumped(&path("moved"), Some(&other)));
+    let (small_base, small) = (&made[0], &made[1]);
+    let empty = path("empty");
+    check_quiet(&["btf", "dedup", &empty, "testdata/objects/empty.o"]);
+    for (words, why) in [
+        (
+            vec!["btf", "relocate", small, &back, "base", small_base, "-B", &empty],
+            "no type of the base matches",
+        ),
+        (vec!["btf", "relocate", small, &back, "-B", &base], "has no section .BTF.base"),
+        (vec!["btf", "distill", &split, small_base, small], "say with -B which types"),
+        (vec!["btf", "dedup", "/no/such/place", one], "/no/such/place"),
+        (vec!["btf", "dedup", &back, "/dev/null"], "/dev/null: "),
+    ] {
+        let ended = noun(words.iter().copied());
+        assert_eq!(ended.status, 255, "{words:?}");
+        assert!(ended.err.starts_with("Error: ") && ended.err.contains(why), "{words:?}: {}", ended.err);
+    }
 }

@@ -59,7 +59,7 @@ fn relocate(tool: &mut Tool, args: &mut Args<'_>) -> Result<()> {
     done(tool)
 }
 
-fn done(tool: &mut Tool) -> Result<()> {
+pub(super) fn done(tool: &mut Tool) -> Result<()> {
     if tool.out.is_json() {
         tool.out.null();
     }
@@ -73,12 +73,19 @@ fn add_object(min: &mut MinBtf<'_>, object: &[u8], path: &Path) -> Result<()> {
     Ok(min.add_object(&Btf::parse(btf)?, &BtfExt::parse(ext)?)?)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| path.display().to_string())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    std::fs::write(path, bytes).with_context(|| path.display().to_string())
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let is_new = !path.exists();
+    std::fs::write(path, bytes).with_context(|| {
+        if is_new {
+            // Half a file is worse than none.
+            let _ = std::fs::remove_file(path);
+        }
+        path.display().to_string()
+    })
 }
 
 /// Types from a file that is BTF or has a section of it.

@@ -107,7 +107,7 @@ fn source(tool: &mut Tool, args: &mut Args<'_>) -> Result<Wanted> {
 }
 
 /// The types that the user gave as base.
-fn given_base(tool: &Tool) -> Result<Option<Arc<Btf>>> {
+pub(super) fn given_base(tool: &Tool) -> Result<Option<Arc<Btf>>> {
     match &tool.options.base_btf {
         Some(path) => parse(path, None).map(Some).with_context(|| format!("base BTF '{}'", path.display())),
         None => Ok(None),
@@ -177,9 +177,9 @@ fn files(tool: &mut Tool, args: &mut Args<'_>) -> Result<Arc<Btf>> {
 }
 
 /// Raw BTF, or that of an ELF file.
-fn parse(path: &Path, base: Option<Arc<Btf>>) -> Result<Arc<Btf>> {
+pub(super) fn parse(path: &Path, base: Option<Arc<Btf>>) -> Result<Arc<Btf>> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let bytes = if bytes.starts_with(b"\x7fELF") { elf_section(&bytes, path)? } else { bytes };
+    let bytes = if bytes.starts_with(b"\x7fELF") { elf_section(&bytes, path, ".BTF")? } else { bytes };
     let btf = match base {
         Some(base) => Btf::parse_split(bytes, base),
         None => Btf::parse(bytes),
@@ -187,7 +187,7 @@ fn parse(path: &Path, base: Option<Arc<Btf>>) -> Result<Arc<Btf>> {
     Ok(Arc::new(btf?))
 }
 
-fn elf_section(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
+pub(super) fn elf_section(bytes: &[u8], path: &Path, name: &str) -> Result<Vec<u8>> {
     let file = oxbpf_elf::ExecFile::parse(bytes, &path.display().to_string())?;
-    Ok(file.section(".BTF").context("it has no .BTF section")?.to_vec())
+    Ok(file.section(name).with_context(|| format!("it has no section {name}"))?.to_vec())
 }

@@ -2,6 +2,7 @@
 
 mod c;
 mod dump;
+mod edit;
 mod json;
 mod show;
 
@@ -16,6 +17,14 @@ pub(super) const NOUN: Noun = Noun {
             alias: None,
             usage: "BTF_SRC [format FORMAT] [root_id ROOT_ID]...",
             run: dump::run,
+        },
+        Verb { name: "dedup", alias: None, usage: "OUTPUT FILE [FILE...]", run: edit::dedup },
+        Verb { name: "distill", alias: None, usage: "FILE BASE_OUTPUT OUTPUT -B BASE", run: edit::distill },
+        Verb {
+            name: "relocate",
+            alias: None,
+            usage: "FILE OUTPUT [base BASE_FILE] -B BASE",
+            run: edit::relocate,
         },
     ],
     terms: &[
