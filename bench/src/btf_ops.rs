@@ -1,5 +1,6 @@
 //! Looking up, going through, appending and deduplicating the running kernel's types.
 
+use std::ffi::{c_char, c_int, c_void};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use oxbpf_kernel::Fact;
 use crate::growth::{Growth, Work};
 use crate::{Figure, Row, Target};
 
-pub(crate) const ROWS: &[&str] = &["btf_find", "btf_iter", "btf_append", "btf_dedup"];
+pub(crate) const ROWS: &[&str] = &["btf_find", "btf_iter", "btf_dump_c", "btf_append", "btf_dedup"];
 
 /// How deduplication grows.
 pub(crate) const GROWTH: &[Growth] = &[
@@ -71,6 +72,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     Ok(vec![
         find(&bytes, &ours, &theirs)?,
         iter(&ours, &theirs),
+        dump_c(&ours, &theirs)?,
         append(&ours, &theirs)?,
         dedup(&ours, &theirs)?,
     ])
@@ -147,6 +149,55 @@ fn iter(btf: &Btf, theirs: &Theirs) -> Row {
         figures,
         target: Target::Ratio("libbpf", 1.0),
     }
+}
+
+unsafe extern "C" {
+    /// The C library's; what a caller of libbpf writes its text with.
+    fn vsnprintf(
+        to: *mut c_char,
+        room: usize,
+        format: *const c_char,
+        args: *mut libbpf_sys::__va_list_tag,
+    ) -> c_int;
+}
+
+/// Appends text of libbpf's to the `Vec` behind `text`.
+unsafe extern "C" fn printed(
+    text: *mut c_void,
+    format: *const c_char,
+    args: *mut libbpf_sys::__va_list_tag,
+) {
+    // SAFETY: `dump_c` gave the address of a `Vec` that nobody else uses meanwhile.
+    let text = unsafe { &mut *text.cast::<Vec<u8>>() };
+    text.reserve(4096);
+    // SAFETY: there is room for 4,096 bytes; format and arguments are libbpf's.
+    let len = unsafe { vsnprintf(text.as_mut_ptr().add(text.len()).cast(), 4096, format, args) };
+    assert!((0..4096).contains(&len));
+    // SAFETY: as many bytes were written.
+    unsafe { text.set_len(text.len() + len as usize) };
+}
+
+fn dump_c(btf: &Btf, theirs: &Theirs) -> Result<Row> {
+    let (mut ours, mut libbpf) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let text = timed(&mut ours, MS, || btf.dump_c())?;
+        let mut other: Vec<u8> = Vec::with_capacity(text.len());
+        timed(&mut libbpf, MS, || {
+            let to = std::ptr::from_mut(&mut other).cast();
+            // SAFETY: a live BTF object, a printer, and what the printer expects.
+            let dump = unsafe { libbpf_sys::btf_dump__new(theirs.0, Some(printed), to, std::ptr::null()) };
+            for id in 1..btf.type_count() {
+                // SAFETY: a live dumper and an id that its BTF has.
+                assert_eq!(unsafe { libbpf_sys::btf_dump__dump_type(dump, id) }, 0);
+            }
+            // SAFETY: not used again.
+            unsafe { libbpf_sys::btf_dump__free(dump) };
+        });
+        assert!(text == other, "the texts differ");
+    }
+    let figures = vec![Figure::of("oxbpf", ours), Figure::of("libbpf", libbpf)];
+    let what = "all of vmlinux as C";
+    Ok(Row { name: "btf_dump_c", what, unit: "ms", figures, target: Target::Ratio("libbpf", 0.25) })
 }
 
 fn append(btf: &Btf, theirs: &Theirs) -> Result<Row> {

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 use crate::lookup::NameIndex;
+use crate::lookup::str_len;
 use crate::raw::{self, Header, LayoutTable};
 use crate::view::TypeRef;
 use crate::{BtfError, ByteOrder, Bytes};
@@ -192,12 +193,31 @@ impl Btf {
 
     /// All types from id 1, the base's first.
     pub fn types(&self) -> impl Iterator<Item = TypeRef<'_>> {
-        (1..self.type_count()).filter_map(|id| self.get(TypeId(id)).ok())
+        // Almost always one: vmlinux, or an object.
+        let mut chain: Vec<&Btf> = core::iter::successors(Some(self), |b| b.base().map(|b| &**b)).collect();
+        chain.reverse();
+        chain.into_iter().flat_map(|of| self.types_of(of))
     }
 
     /// The types that are not the base's.
     pub fn own_types(&self) -> impl Iterator<Item = TypeRef<'_>> {
-        (self.start_id..self.type_count()).filter_map(|id| self.get(TypeId(id)).ok())
+        self.types_of(self)
+    }
+
+    /// The own types of `of`, which is this or one of its bases, seen from here.
+    fn types_of<'b>(&'b self, of: &'b Btf) -> impl Iterator<Item = TypeRef<'b>> {
+        let bytes = of.types_bytes();
+        let mut offsets = of.offsets.iter().map(|o| *o as usize);
+        let mut start = offsets.next();
+        let mut id = of.start_id;
+        core::iter::from_fn(move || {
+            let from = start?;
+            start = offsets.next();
+            let record = bytes.get(from..start.unwrap_or(bytes.len()))?;
+            let t = TypeRef::new(self, TypeId(id), record);
+            id += 1;
+            t
+        })
     }
 
     /// The string at an offset, counted from the start of the lowest base's strings.
@@ -225,7 +245,7 @@ impl Btf {
         }
         off.checked_sub(of.start_str)
             .and_then(|own| of.own_strs().get(own as usize..))
-            .and_then(|s| s.get(..memchr::memchr(0, s)?))
+            .and_then(|s| s.get(..str_len(s)?))
             .ok_or(BtfError::BadStringOffset { offset: off, size: self.str_end() })
     }
 

@@ -22,11 +22,12 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn of(t: TypeRef<'_>) -> Self {
-        let target = match t.view() {
-            Type::Array { elem, .. } => elem,
+        let kind = t.kind();
+        let target = match kind {
+            BtfKind::ARRAY => t.ids().next().unwrap_or(TypeId::VOID),
             _ => t.type_id(),
         };
-        Self { kind: t.kind(), target, name_off: t.name_off(), kind_flag: t.kind_flag() }
+        Self { kind, target, name_off: t.name_off(), kind_flag: t.kind_flag() }
     }
 }
 

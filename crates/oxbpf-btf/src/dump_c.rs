@@ -100,7 +100,12 @@ impl Btf {
     /// As [`CDump::dump_type`].
     pub fn dump_c(&self) -> Result<Vec<u8>, BtfError> {
         let mut out = Vec::with_capacity(self.raw().len());
-        CDump::new(self).with_out(&mut out, |dump| {
+        let mut dump = CDump::new(self);
+        // Of a kernel's types one in eight is a struct with a name, and there are as many constants.
+        let names = self.type_count() as usize / 4;
+        (dump.type_names, dump.ident_names) =
+            (NameCounts::with_capacity(names), NameCounts::with_capacity(names));
+        dump.with_out(&mut out, |dump| {
             (self.start_id().0..self.type_count()).try_for_each(|id| dump.definitions(TypeId(id)))
         })?;
         Ok(out)
@@ -383,7 +388,7 @@ impl<'b> CDump<'b> {
             self.new_line(level + 1);
             let name = self.btf.str_bytes(name_off).unwrap_or_default();
             self.put(name);
-            let number = self.ident_names.count(self.btf, name_off, name);
+            let number = self.ident_names.count(self.btf, name_off);
             self.put_suffix(number);
             self.put(b" = ");
             if value < 0 {
@@ -459,11 +464,8 @@ impl<'b> CDump<'b> {
             // A declaration is another type's name.
             let is_declaration = kind == BtfKind::FWD
                 || (kind == BtfKind::ENUM && self.btf.get(id).is_ok_and(|t| t.vlen() == 0));
-            *number = if is_declaration || name_off == 0 {
-                1
-            } else {
-                self.type_names.count_at(self.btf, name_off)
-            };
+            *number =
+                if is_declaration || name_off == 0 { 1 } else { self.type_names.count(self.btf, name_off) };
         }
         *number
     }
@@ -471,7 +473,7 @@ impl<'b> CDump<'b> {
     fn ident_number(&mut self, id: TypeId, name_off: u32) -> u32 {
         let Some(number) = self.numbers.get_mut(id.0 as usize) else { return 1 };
         if *number == 0 {
-            *number = if name_off == 0 { 1 } else { self.ident_names.count_at(self.btf, name_off) };
+            *number = if name_off == 0 { 1 } else { self.ident_names.count(self.btf, name_off) };
         }
         *number
     }

@@ -112,6 +112,34 @@ pub(crate) fn hash_str_at(strs: &[u8], off: usize) -> Option<(u64, usize)> {
     Some((hash, len as usize))
 }
 
+impl Btf {
+    /// The string at an offset and its hash; nothing where there is none.
+    pub(crate) fn hashed_str(&self, off: u32) -> (&[u8], u64) {
+        if let Some(own) = off.checked_sub(self.start_str()) {
+            let (strs, own) = (self.own_strs(), own as usize);
+            if let Some((hash, len)) = hash_str_at(strs, own) {
+                if let Some(name) = strs.get(own..own + len) {
+                    return (name, hash);
+                }
+            }
+        }
+        let name = self.str_bytes(off).unwrap_or_default();
+        (name, hash_name(name))
+    }
+}
+
+/// Length of the NUL-terminated string that `bytes` begins with, `None` if it does not end. Most are short.
+#[inline]
+pub(crate) fn str_len(bytes: &[u8]) -> Option<usize> {
+    if let Some(first) = bytes.first_chunk::<16>() {
+        let marks = zero_marks(*first);
+        if marks != 0 {
+            return Some(marks.trailing_zeros() as usize / 8);
+        }
+    }
+    memchr::memchr(0, bytes)
+}
+
 #[cold]
 fn hash_long(strs: &[u8], off: usize, mut hash: u64) -> Option<u64> {
     let mut rest = strs.get(off + 32..)?;

@@ -1,7 +1,6 @@
 //! How often each name has been used.
 
 use crate::Btf;
-use crate::lookup::hash_name;
 
 /// Counts of names, by their text: a table of (string offset, count), probed from the text's hash.
 #[derive(Debug, Default)]
@@ -19,13 +18,19 @@ struct Slot {
 }
 
 impl NameCounts {
-    /// Counts one more use of a name, and gives how many there are now.
-    pub(super) fn count(&mut self, btf: &Btf, name_off: u32, name: &[u8]) -> u32 {
+    /// With room for so many names, more or less.
+    pub(super) fn with_capacity(names: usize) -> Self {
+        Self { slots: vec![Slot::default(); (names * 4 / 3).next_power_of_two()], used: 0 }
+    }
+
+    /// Counts one more use of the name at an offset, and gives how many there are now.
+    pub(super) fn count(&mut self, btf: &Btf, name_off: u32) -> u32 {
         if self.used * 4 >= self.slots.len() * 3 {
             self.grow();
         }
+        let (name, hash) = btf.hashed_str(name_off);
         // The high half: the low bits of a product are weak.
-        let hash = (hash_name(name) >> 32) as u32;
+        let hash = (hash >> 32) as u32;
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
@@ -44,11 +49,6 @@ impl NameCounts {
             }
             at = (at + 1) & mask;
         }
-    }
-
-    /// [`count`](Self::count) of the name at an offset.
-    pub(super) fn count_at(&mut self, btf: &Btf, name_off: u32) -> u32 {
-        self.count(btf, name_off, btf.str_bytes(name_off).unwrap_or_default())
     }
 
     fn grow(&mut self) {

@@ -9,7 +9,7 @@ use crate::decl::Link;
 use crate::{Btf, TypeId};
 
 /// One type.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Node {
     /// As [`Link::target`].
     pub(super) target: TypeId,
@@ -67,20 +67,16 @@ impl Node {
 
 /// All types of a BTF, by id.
 pub(super) fn nodes(btf: &Btf) -> Vec<Node> {
-    let mut nodes: Vec<_> = core::iter::once(btf.get(TypeId::VOID))
-        .flatten()
-        .chain(btf.types())
-        .map(|t| {
-            let link = Link::of(t);
-            // Kinds have seven bits.
-            let kind = link.kind.0 as u8;
-            let facts = if link.kind_flag { KIND_FLAG } else { 0 };
-            let (order, emit) = (Progress::No, Progress::No);
-            Node { target: link.target, name_off: link.name_off, kind, order, emit, facts }
-        })
-        .collect();
-    // An anonymous enumeration that nothing uses is there for its constants.
+    let mut nodes = vec![Node::default(); btf.type_count() as usize];
     for t in btf.types() {
+        let link = Link::of(t);
+        if let Some(node) = nodes.get_mut(t.id().0 as usize) {
+            (node.target, node.name_off) = (link.target, link.name_off);
+            // Kinds have seven bits.
+            node.kind = link.kind.0 as u8;
+            // Earlier types may have referred to it.
+            node.facts |= if link.kind_flag { KIND_FLAG } else { 0 };
+        }
         for id in t.ids() {
             if let Some(node) = nodes.get_mut(id.0 as usize) {
                 node.facts |= REFERENCED;
