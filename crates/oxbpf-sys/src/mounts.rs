@@ -50,6 +50,14 @@ pub fn ensure_bpffs() -> Result<&'static Path, Errno> {
     }
 }
 
+/// Mounts a BPF file system at a directory.
+///
+/// # Errors
+/// As mount(2): `EPERM` without the right, `ENODEV` if the kernel has none.
+pub fn mount_bpffs(dir: &Path) -> Result<(), Errno> {
+    mount_at("bpf", dir)
+}
+
 /// Whether a path is inside a BPF file system, where objects can be pinned.
 pub fn is_bpffs(path: &Path) -> bool {
     rustix::fs::statfs(path).is_ok_and(|fs| is_magic(fs.f_type, BPF_FS_MAGIC))
@@ -65,8 +73,13 @@ fn is_magic(f_type: rustix::fs::FsWord, magic: u64) -> bool {
 }
 
 fn mount(kind: &str, dir: &'static str) -> Result<&'static Path, Errno> {
+    mount_at(kind, Path::new(dir))?;
+    Ok(Path::new(dir))
+}
+
+fn mount_at(kind: &str, dir: &Path) -> Result<(), Errno> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     rustix::mount::mount(kind, dir, kind, flags, None).map_err(errno)?;
-    log::info!("mounted {kind} at {dir}");
-    Ok(Path::new(dir))
+    log::info!("mounted {kind} at {}", dir.display());
+    Ok(())
 }

@@ -327,7 +327,7 @@ fn structs() -> Vec<Struct> {
         SkLookup CgroupDevCtx Sysctl Sockopt NfCtx FlowKeys TcpSock SockTuple4 SockTuple6 FibLookup RedirNeigh
         TunnelKey XfrmState StackBuildId PidnsInfo BtfPtr DevmapVal CpumapVal LpmTrieKeyHdr CgroupStorageKey
         InsnArrayValue SpinLock Timer Dynptr
-        PerfEventAttr EventHeader QueryBpf SockaddrNl NlMsgHdr NlMsgErr NlAttr IfInfoMsg TcMsg RtMsg GenlMsgHdr
+        PerfEventAttr EventHeader QueryBpf SockaddrNl NlMsgHdr NlMsgErr NlAttr IfInfoMsg TcMsg GenlMsgHdr
     }
 }
 

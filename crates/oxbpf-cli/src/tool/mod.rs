@@ -12,10 +12,17 @@
 mod args;
 mod batch;
 mod btf;
+mod cgroup;
 mod generate;
+mod holders;
+mod iter;
 mod json;
+mod link;
+mod net;
 mod options;
 mod out;
+mod perf;
+mod pin;
 mod select;
 
 use std::ffi::{OsStr, OsString};
@@ -66,7 +73,8 @@ pub(crate) struct Verb {
 }
 
 /// The nouns, in the order in which an abbreviation finds them.
-const NOUNS: &[&Noun] = &[&btf::NOUN, &generate::NOUN];
+const NOUNS: &[&Noun] =
+    &[&btf::NOUN, &generate::NOUN, &link::NOUN, &net::NOUN, &cgroup::NOUN, &perf::NOUN, &iter::NOUN];
 
 /// Words of programs and maps, which several nouns share.
 pub(crate) mod terms {

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use oxbpf::Kernel;
+use oxbpf_btf::{Btf, TypeId};
 use oxbpf_kernel::{GetFdById, GetInfo, Handle, InfoBuffers, ObjectKind};
 use oxbpf_uapi::Errno;
 use oxbpf_uapi::flags::MapFlags;
-use oxbpf_uapi::info::{MapInfo, ProgInfo};
+use oxbpf_uapi::info::{BtfInfo, MapInfo, ProgInfo};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{Args, Tool};
@@ -158,6 +159,43 @@ fn only_one(found: Vec<Handle>, what: &str) -> Result<Handle> {
         Ok([one]) => Ok(one),
         Err(_) => bail!("several {what} match: {count}; say which one by its id"),
     }
+}
+
+/// A program's whole name: the kernel keeps 15 bytes of it, and BTF the rest.
+pub(crate) fn prog_name(kernel: &Kernel, prog: &Handle, info: &ProgInfo) -> String {
+    let short = c_name(&info.name);
+    let is_cut = short.len() + 1 >= info.name.len();
+    if is_cut { name_of_function(kernel, prog, info).unwrap_or(short) } else { short }
+}
+
+/// The name that BTF has for a program's first function.
+fn name_of_function(kernel: &Kernel, prog: &Handle, info: &ProgInfo) -> Option<String> {
+    if info.btf_id == 0 || info.nr_func_info == 0 {
+        return None;
+    }
+    let mut record = vec![0; usize::try_from(info.func_info_rec_size).ok()?.min(256)];
+    let buffers = InfoBuffers::Prog {
+        xlated_insns: &mut [],
+        jited_insns: &mut [],
+        map_ids: &mut [],
+        jited_ksyms: &mut [],
+        jited_func_lens: &mut [],
+        func_info: &mut record,
+        line_info: &mut [],
+        jited_line_info: &mut [],
+        prog_tags: &mut [],
+    };
+    let mut again = ProgInfo::default();
+    kernel.get_info(GetInfo { object: prog, info: again.as_mut_bytes(), buffers }).ok()?;
+    let (function, _) = oxbpf_uapi::btf_ext::FuncInfo::read_from_prefix(&record).ok()?;
+    let object = open_id(kernel, ObjectKind::Btf, info.btf_id).ok()??;
+    let size = self::info::<BtfInfo>(kernel, &object).ok()?.btf_size;
+    let mut bytes = vec![0; usize::try_from(size).ok()?];
+    let buffers = InfoBuffers::Btf { btf: &mut bytes, name: &mut [] };
+    let mut filled = BtfInfo::default();
+    kernel.get_info(GetInfo { object: &object, info: filled.as_mut_bytes(), buffers }).ok()?;
+    let btf = Btf::parse(bytes).ok()?;
+    btf.get(TypeId(function.type_id)).ok().map(|t| t.name().to_owned())
 }
 
 /// A name as the kernel keeps it, up to its NUL.

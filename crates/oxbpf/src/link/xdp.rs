@@ -196,6 +196,18 @@ pub fn query_xdp_features(kernel: &Kernel, ifindex: u32) -> Result<XdpFeatures> 
     Ok(XdpFeatures { flags, zc_max_segs })
 }
 
+/// Sets the XDP program of an interface over netlink, for good: it stays until it is removed. Without `replaces`, a program that
+/// is there is an error (`EBUSY`).
+///
+/// # Errors
+/// The kernel's.
+#[doc(alias = "bpf_xdp_attach")]
+pub fn set_xdp(kernel: &Kernel, ifindex: u32, mode: XdpMode, prog: &ProgFd, replaces: bool) -> Result<()> {
+    let only_new = if replaces { XdpFlags::empty() } else { XdpFlags::UPDATE_IF_NOEXIST };
+    set(kernel, ifindex, prog.number(), mode.flags() | only_new, None)
+        .at(|| interface::frame(kernel, ifindex))
+}
+
 /// Removes whatever XDP program an interface has in a mode, unless a link holds it (`EBUSY`).
 ///
 /// # Errors

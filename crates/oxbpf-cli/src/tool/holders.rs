@@ -1,0 +1,131 @@
+//! Who keeps objects of the kernel: files in bpf file systems, and processes that have descriptors of them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use oxbpf::Kernel;
+use oxbpf_kernel::ObjectKind;
+use oxbpf_uapi::info::LinkInfo;
+
+use super::Out;
+use super::select::info;
+
+/// Object id → paths of its pins.
+pub(crate) type Pins = BTreeMap<u32, Vec<PathBuf>>;
+
+/// Object id → processes that have it open, as id and name.
+pub(crate) type Pids = BTreeMap<u32, Vec<(u32, String)>>;
+
+/// The pinned links of all bpf file systems that are mounted.
+pub(crate) fn pinned_links(kernel: &Kernel) -> Pins {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mut pins = Pins::new();
+    for line in mounts.lines() {
+        let mut words = line.split(' ').skip(1);
+        if let (Some(place), Some("bpf")) = (words.next(), words.next()) {
+            walk(kernel, Path::new(place), &mut pins);
+        }
+    }
+    pins
+}
+
+fn walk(kernel: &Kernel, dir: &Path, pins: &mut Pins) {
+    // A directory that can't be read has pins of others.
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        let path = entry.path();
+        if kind.is_dir() {
+            walk(kernel, &path, pins);
+        } else if kind.is_file() {
+            let Ok(object) = kernel.obj_get(&path, 0) else { continue };
+            // The kernel doesn't say what an object is, but the name of its descriptor does.
+            let own = fs::read_link(format!("/proc/self/fd/{}", object.number()));
+            if own.is_ok_and(|l| l.as_os_str() == file_name(ObjectKind::Link)) {
+                if let Ok(found) = info::<LinkInfo>(kernel, &object) {
+                    pins.entry(found.id).or_default().push(path);
+                }
+            }
+        }
+    }
+}
+
+/// The line of `/proc/PID/fdinfo/FD` that has the id of an object.
+fn id_line(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Prog => "prog_id:",
+        ObjectKind::Map => "map_id:",
+        ObjectKind::Btf => "btf_id:",
+        ObjectKind::Link => "link_id:",
+    }
+}
+
+/// What a descriptor of an object of the kernel is called in `/proc/PID/fd`.
+fn file_name(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Prog => "anon_inode:bpf-prog",
+        ObjectKind::Map => "anon_inode:bpf-map",
+        ObjectKind::Btf => "anon_inode:btf",
+        ObjectKind::Link => "anon_inode:bpf_link",
+    }
+}
+
+/// The processes that have objects of a kind open, but for this one.
+pub(crate) fn processes(kind: ObjectKind) -> Pids {
+    let mut pids = Pids::new();
+    let Ok(all) = fs::read_dir("/proc") else { return pids };
+    for process in all.flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
+        if pid == std::process::id() {
+            continue;
+        }
+        let base = process.path();
+        let Ok(files) = fs::read_dir(base.join("fd")) else { continue };
+        for file in files.flatten() {
+            let is_wanted = fs::read_link(file.path()).is_ok_and(|l| l.as_os_str() == file_name(kind));
+            if !is_wanted {
+                continue;
+            }
+            let text = fs::read_to_string(base.join("fdinfo").join(file.file_name())).unwrap_or_default();
+            let id = text.lines().find_map(|l| l.strip_prefix(id_line(kind))?.trim().parse().ok());
+            let Some(id) = id else { continue };
+            let holders: &mut Vec<(u32, String)> = pids.entry(id).or_default();
+            if holders.iter().all(|h| h.0 != pid) {
+                let name = fs::read_to_string(base.join("comm")).unwrap_or_default();
+                holders.push((pid, name.trim_end().to_owned()));
+            }
+        }
+    }
+    pids.values_mut().for_each(|holders| holders.sort());
+    pids
+}
+
+/// Shows who keeps an object.
+pub(crate) fn show(out: &mut Out, id: u32, pins: Option<&Pins>, pids: &Pids) {
+    let paths = pins.and_then(|p| p.get(&id)).map(Vec::as_slice).unwrap_or_default();
+    let holders = pids.get(&id).map(Vec::as_slice).unwrap_or_default();
+    if out.is_json() {
+        if pins.is_some_and(|p| !p.is_empty()) {
+            out.name("pinned").array(|out| paths.iter().for_each(|p| out.string(p.to_string_lossy())));
+        }
+        if !holders.is_empty() {
+            out.name("pids").array(|out| {
+                for (pid, name) in holders {
+                    out.object(|out| {
+                        out.field("pid", pid);
+                        out.string_field("comm", name);
+                    });
+                }
+            });
+        }
+        return;
+    }
+    for path in paths {
+        write!(out, "\n\tpinned {}", path.display());
+    }
+    let holders: Vec<_> = holders.iter().map(|(pid, name)| format!("{name}({pid})")).collect();
+    if !holders.is_empty() {
+        write!(out, "\n\tpids {}", holders.join(","));
+    }
+}
