@@ -31,6 +31,8 @@ const SUITES: &[(&str, &[&str])] = &[
             "prepare",
             "--test",
             "sections",
+            "--test",
+            "net_sections",
         ],
     ),
     ("oxbpf-cli", &["--test", "examples"]),

@@ -127,11 +127,17 @@ pub const TCA_ACT_KIND: u16 = 1;
 pub const TCA_ACT_OPTIONS: u16 = 2;
 /// In the options of a BPF action: what it does.
 pub const TCA_ACT_BPF_PARMS: u16 = 2;
+/// In the options of a BPF action, `u32`: the program's descriptor.
+pub const TCA_ACT_BPF_FD: u16 = 5;
 /// In the options of a BPF action: name, zero-terminated.
 pub const TCA_ACT_BPF_NAME: u16 = 6;
 /// In the options of a BPF action, `u32`: the program's id.
 pub const TCA_ACT_BPF_ID: u16 = 9;
 
+/// In the options of a BPF filter, `u16`: how many instructions of the old kind [`TCA_BPF_OPS`] has.
+pub const TCA_BPF_OPS_LEN: u16 = 4;
+/// In the options of a BPF filter: instructions of the old kind, 8 bytes each.
+pub const TCA_BPF_OPS: u16 = 5;
 /// In the options of a BPF filter, `u32`: the program's descriptor.
 pub const TCA_BPF_FD: u16 = 6;
 /// In the options of a BPF filter: name, zero-terminated.

@@ -290,6 +290,40 @@ pub(super) fn filter_add(at: FilterAt, prog_fd: i32, name: &str, replace: bool) 
     req.finish()
 }
 
+/// Adds a filter that takes every packet and has the program as its action, whose result is the verdict. The reply has what
+/// [`parse_filter`] reads.
+pub(super) fn action_add(at: FilterAt, prog_fd: i32, name: &str, replace: bool) -> Vec<u8> {
+    let exclusive = if replace { NLM_F_REPLACE } else { NLM_F_EXCL };
+    let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_ECHO | exclusive;
+    let mut req = Request::new(RTM_NEWTFILTER, flags, &at.body());
+    req.text(TCA_KIND, "bpf");
+    req.nest(TCA_OPTIONS, |options| {
+        options.nest(TCA_BPF_ACT, |actions| {
+            // Actions are numbered from 1.
+            actions.nest(1, |action| {
+                action.text(TCA_ACT_KIND, "bpf");
+                action.nest(TCA_ACT_OPTIONS, |options| {
+                    options.attr(TCA_ACT_BPF_PARMS, &ACTION_PARMS);
+                    options.attr(TCA_ACT_BPF_FD, &prog_fd.to_ne_bytes());
+                    options.text(TCA_ACT_BPF_NAME, name);
+                });
+            });
+        });
+        options.attr(TCA_BPF_OPS_LEN, &1_u16.to_ne_bytes());
+        options.attr(TCA_BPF_OPS, &TAKE_ALL);
+    });
+    req.finish()
+}
+
+/// `struct tc_act_bpf`: a new action, without a verdict of its own besides the program's.
+const ACTION_PARMS: [u8; 20] = [0; 20];
+/// An instruction of the old kind that takes the whole packet: code `BPF_RET | BPF_K` in 16 bits, two jumps, a number. Its
+/// bytes are the same in both byte orders but for the code.
+const TAKE_ALL: [u8; 8] = {
+    let [a, b] = 6_u16.to_ne_bytes();
+    [a, b, 0, 0, 0xff, 0xff, 0xff, 0xff]
+};
+
 /// Removes a filter.
 pub(super) fn filter_del(at: FilterAt) -> Vec<u8> {
     let mut req = Request::new(RTM_DELTFILTER, NLM_F_ACK, &at.body());

@@ -232,7 +232,7 @@ impl Program<'_> {
     }
 
     /// Attaches to a network interface as a BPF filter over netlink, which every kernel has. Dropping the
-    /// link removes the filter.
+    /// link removes the filter. A program for `SEC("action")` becomes the action of a filter that takes every packet.
     ///
     /// [`Link::tc_filter`] tells the filter's handle and priority.
     #[doc(alias = "bpf_tc_attach")]

@@ -334,8 +334,11 @@ fn add_filter(a: &Attach<'_>, hook: TcHook, opts: TcOpts) -> Result<FilterAt> {
     let prog_name = info.name.split(|b| *b == 0).next().unwrap_or_default();
     let name = format!("{}:[{}]", String::from_utf8_lossy(prog_name), info.id);
     let mut made = None;
-    let bytes =
-        netlink::filter_add(hook.at(opts.handle, opts.priority), a.prog.number(), &name, opts.replace);
+    let (at, fd) = (hook.at(opts.handle, opts.priority), a.prog.number());
+    let bytes = match a.prog_type {
+        ProgType::SCHED_ACT => netlink::action_add(at, fd, &name, opts.replace),
+        _ => netlink::filter_add(at, fd, &name, opts.replace),
+    };
     exchange(a.kernel, &bytes, &mut |reply| made = made.or(netlink::parse_filter(reply).map(|f| f.at)))
         .map_err(Error::netlink)?;
     made.ok_or_else(|| Error::not_found("the kernel did not say which filter it made"))
