@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oxbpf_btf::dump_data::{DumpDataOpts, dump_data};
 use oxbpf_btf::sanitize::{SanitizeFeatures, sanitize};
-use oxbpf_btf::{Btf, BtfBuilder, BtfExt, ByteOrder, Bytes, TypeId, text, value};
+use oxbpf_btf::{Btf, BtfBuilder, BtfExt, ByteOrder, Bytes, CDump, DeclOpts, TypeId, text, value};
 use oxbpf_elf::{ElfObject, ExecFile};
 use oxbpf_relo::{MinBtf, relocate_only};
 
@@ -136,6 +136,13 @@ pub fn btf_dump(data: &[u8]) {
         let _ = dump_data(&btf, id, &value, &opts, &mut out);
         assert!(out.len() < 1 << 20, "text of {} bytes", out.len());
         let _ = value::decode(&btf, id, &value);
+    }
+    let mut out = Vec::new();
+    let mut dump = CDump::new(&btf);
+    for id in (1..count).map(TypeId) {
+        // What is refused once does not make later types fail, unless the budget is spent.
+        let _ = dump.dump_type(id, &mut out);
+        let _ = dump.emit_type_decl(id, DeclOpts { field_name: "name", ..DeclOpts::default() }, &mut out);
     }
 }
 

@@ -24,7 +24,7 @@ impl Btf {
 
 /// Spells a declaration; without `const`, `volatile`, `restrict` and type tags if `strip_mods`.
 pub(crate) fn spell(btf: &Btf, id: TypeId, name: &str, strips_mods: bool) -> String {
-    let mut speller = Speller { btf, strips_mods, steps: 0, out: Vec::new(), stack: Vec::new() };
+    let mut speller = Speller { btf, strips_mods, steps: 0, nesting: 0, out: Vec::new(), stack: Vec::new() };
     speller.decl(id, name.as_bytes(), 0);
     match String::from_utf8(speller.out) {
         Ok(text) => text,
@@ -36,6 +36,7 @@ struct Speller<'b> {
     btf: &'b Btf,
     strips_mods: bool,
     steps: usize,
+    nesting: u32,
     out: Vec<u8>,
     stack: Vec<TypeId>,
 }
@@ -60,6 +61,14 @@ impl<'b> Spell<'b> for Speller<'b> {
     fn step(&mut self) -> bool {
         self.steps += 1;
         self.steps < MAX_STEPS && self.out.len() < MAX_LEN
+    }
+
+    fn nesting(&mut self) -> &mut u32 {
+        &mut self.nesting
+    }
+
+    fn give_up(&mut self) {
+        self.steps = MAX_STEPS;
     }
 
     fn link(&self, id: TypeId) -> Option<Link> {

@@ -31,6 +31,9 @@ impl Link {
     }
 }
 
+/// Deepest nesting of arrays, prototypes and anonymous structs in one another.
+const MAX_NESTING: u32 = 200;
+
 /// Writes declarations.
 pub(crate) trait Spell<'b> {
     fn btf(&self) -> &'b Btf;
@@ -49,6 +52,12 @@ pub(crate) trait Spell<'b> {
 
     /// Counts one step of work. `false` if it was one too many: then nothing more is written.
     fn step(&mut self) -> bool;
+
+    /// How deep the chain that is being written is nested in others.
+    fn nesting(&mut self) -> &mut u32;
+
+    /// Ends the work: the types are nested too deep.
+    fn give_up(&mut self);
 
     /// Writes a struct, union, enumeration, forward declaration or typedef: its name, or all of it if it has none.
     fn named(&mut self, id: TypeId, link: Link, level: u32);
@@ -79,6 +88,16 @@ pub(crate) trait Spell<'b> {
 
     /// Writes what is on the stack above `base`, from its end.
     fn chain(&mut self, base: usize, name: &[u8], level: u32) {
+        *self.nesting() += 1;
+        if *self.nesting() > MAX_NESTING {
+            self.give_up();
+        } else {
+            self.links(base, name, level);
+        }
+        *self.nesting() -= 1;
+    }
+
+    fn links(&mut self, base: usize, name: &[u8], level: u32) {
         // A pointer follows another one, or an opening parenthesis, without a space.
         let mut after_ptr = true;
         while let Some(id) = self.pop(base) {

@@ -77,6 +77,7 @@ pub struct CDump<'b> {
     queue: Vec<TypeId>,
     stack: Vec<TypeId>,
     strips_mods: bool,
+    nesting: u32,
     steps_left: u64,
     out_left: usize,
 }
@@ -128,6 +129,7 @@ impl<'b> CDump<'b> {
             queue: Vec::new(),
             stack: Vec::new(),
             strips_mods: false,
+            nesting: 0,
             steps_left: MIN_STEPS + STEPS_PER_TYPE * count as u64,
             out_left: MIN_OUT.saturating_add(btf.raw().len().saturating_mul(OUT_PER_BYTE)),
         }
@@ -517,6 +519,14 @@ impl<'b> Spell<'b> for CDump<'b> {
     fn step(&mut self) -> bool {
         self.steps_left = self.steps_left.saturating_sub(1);
         self.steps_left > 0 && self.out.len() < self.out_left
+    }
+
+    fn nesting(&mut self) -> &mut u32 {
+        &mut self.nesting
+    }
+
+    fn give_up(&mut self) {
+        self.steps_left = 0;
     }
 
     fn link(&self, id: TypeId) -> Option<Link> {

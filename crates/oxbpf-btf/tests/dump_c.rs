@@ -133,6 +133,21 @@ fn types_that_multiply_are_refused() {
     types += "[42] STRUCT 'top' size=8 vlen=1\n\t'a' type_id=41 bits_offset=0\n";
     let error = check_refused(&types);
     assert!(matches!(error, BtfError::TooDeep { .. }), "{error}");
+    // An anonymous struct of pointers to itself, reached without asking for a definition.
+    let types =
+        "[1] PTR '(anon)' type_id=2\n[2] STRUCT '(anon)' size=8 vlen=1\n\t'p' type_id=1 bits_offset=0\n";
+    let btf = text::parse(types).expect("text form");
+    let mut dump = CDump::new(&btf);
+    assert!(dump.emit_type_decl(TypeId(1), DeclOpts::default(), &mut Vec::new()).is_err());
+    // Arrays of arrays, and what they are spelled like elsewhere.
+    let mut types = "[1] INT 'int' size=4 bits_offset=0 nr_bits=32 encoding=SIGNED\n".to_owned();
+    for id in 2..20_000 {
+        types += &format!("[{id}] ARRAY '(anon)' type_id={} index_type_id=1 nr_elems=1\n", id - 1);
+    }
+    let btf = text::parse(&types).expect("text form");
+    let mut dump = CDump::new(&btf);
+    assert!(dump.emit_type_decl(TypeId(19_999), DeclOpts::default(), &mut Vec::new()).is_err());
+    assert!(btf.c_name(TypeId(19_999)).len() < 1 << 17);
     // A chain of 100,000 pointers.
     let mut types = String::new();
     for id in 1..100_000 {

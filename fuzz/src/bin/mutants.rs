@@ -15,8 +15,19 @@ use oxbpf_fuzz::mutate::{Random, mutate};
 use oxbpf_fuzz::targets::{TARGETS, Target, longest_chain};
 use oxbpf_fuzz::{evil, seeds};
 
-/// Counts the bytes that are allocated, and the most that ever were.
+/// Counts the bytes that are allocated, and the most that ever were. Large blocks that the system gives zeroed are address
+/// space and no memory until somebody writes to them, so they are not counted: an object with a large `.bss` has one.
 struct Counting;
+
+/// Smallest block that the system maps by itself, untouched.
+const MAPPED: usize = 1 << 20;
+/// Where the blocks are that are not counted; as many as there may be at once.
+static ZEROED: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
+
+/// Puts `new` where `old` is; whether there was such a place.
+fn exchange(old: usize, new: usize) -> bool {
+    ZEROED.iter().any(|place| place.compare_exchange(old, new, Relaxed, Relaxed).is_ok())
+}
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
@@ -35,13 +46,18 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        grew(layout.size());
         // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc_zeroed(layout) }
+        let ptr = unsafe { System.alloc_zeroed(layout) };
+        if layout.size() < MAPPED || !exchange(0, ptr.addr()) {
+            grew(layout.size());
+        }
+        ptr
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Relaxed);
+        if layout.size() < MAPPED || !exchange(ptr.addr(), 0) {
+            NOW.fetch_sub(layout.size(), Relaxed);
+        }
         // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(ptr, layout) }
     }
@@ -49,7 +65,9 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // Both blocks may be there at once.
         grew(size);
-        NOW.fetch_sub(layout.size(), Relaxed);
+        if layout.size() < MAPPED || !exchange(ptr.addr(), 0) {
+            NOW.fetch_sub(layout.size(), Relaxed);
+        }
         // SAFETY: the caller's promise is passed on.
         unsafe { System.realloc(ptr, layout, size) }
     }
