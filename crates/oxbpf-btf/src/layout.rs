@@ -11,27 +11,35 @@
 //! };
 //! ```
 //!
-//! [`Layout`] is the numbers, [`print`](print()) the text that `pahole -C` (1.24) prints of the same BTF, but for these:
+//! [`Layout`] is the numbers, [`print`](print()) the text, in the form of `pahole -C` (1.24). The form was
+//! found by giving pahole input and reading what it prints. Of a kernel's BTF 99.6 % of the texts are the same
+//! (9715 of the 9747 structs and unions of a 6.18 kernel); these differ:
 //!
+//! * Enumerators of a signed anonymous enumeration may be negative; pahole writes 4294967295 for -1.
 //! * `a[2][3]` is written as declared; pahole swaps the dimensions when it reads BTF.
 //! * `_Bool` and floating-point types have their own name, not `bool _Bool` or `single double`.
-//! * A `const` anonymous struct keeps its name, and its sums are not shown.
-//! * Enumerators of a signed anonymous enumeration may be negative.
+//! * The members of a `const` anonymous struct are in the usual columns and have no sums.
+//! * From the fifth level of anonymous types on, columns can be further left.
+//! * Whether a bit-field whose integer begins inside an array or struct before it is said to share it with the members
+//!   before it or after it, and whether unused bits before a first bit-field get a line `:0`.
+//! * A struct that is both packed and aligned is said to be packed.
 //!
-//! BTF has no alignment and no `packed`, so both are guessed as pahole does: a hole larger than the member's natural
-//! alignment explains was asked for, and a struct without holes whose members are at odd places is packed.
+//! BTF has no alignment and no `packed`, so both are guessed: a gap that is longer than the natural alignment explains was
+//! asked for, and a struct without holes that has members, or its end, at odd places is packed.
 
-mod facts;
-mod text;
+mod gaps;
+mod guess;
+mod print;
+mod spell;
 
 use crate::{Btf, BtfError, Member, TypeId};
-use facts::Facts;
+use guess::Guess;
 
 /// Size of a cache line in bytes.
 pub const CACHE_LINE: u32 = 64;
 
 /// What is where in a struct or union.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Layout<'b> {
     /// Size in bytes.
     pub size: u32,
@@ -47,10 +55,12 @@ pub struct Layout<'b> {
     pub bit_padding: u32,
     /// Alignment that was asked for in bytes, 0 if there is no sign of it.
     pub alignment: u32,
+    /// Whether members, or the end, are where only a packed struct has them.
+    pub is_packed: bool,
 }
 
 /// A member and what follows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Slot<'b> {
     /// The member.
     pub member: Member<'b>,
@@ -74,14 +84,14 @@ impl<'b> Layout<'b> {
     /// # Errors
     /// `BadType` if it is neither; `Unsized`, `TooDeep` and others if a member's type has no size.
     pub fn of(btf: &'b Btf, id: TypeId) -> Result<Layout<'b>, BtfError> {
-        Facts::new(btf).layout(id).map(|l| (*l).clone())
+        gaps::layout(btf, id, &mut Guess::new(btf))
     }
 }
 
 /// A struct or union as `pahole -C` prints it, with a newline at its end.
 ///
 /// # Errors
-/// As [`Layout::of`]; `TooDeep` if anonymous types nest without end.
+/// As [`Layout::of`]; `TooDeep` if anonymous types nest without end, `TooBig` if the text has over 16 MiB.
 pub fn print(btf: &Btf, id: TypeId) -> Result<String, BtfError> {
-    text::print(btf, id)
+    print::print(btf, id)
 }

@@ -104,3 +104,17 @@ fn hostile_types_end_in_an_error() {
     }
     assert!(layout::print(&btf, TypeId(45)).unwrap().contains("536870911"));
 }
+
+#[test]
+fn structs_that_are_written_out_twice_at_each_level_end_before_their_text_is_large() {
+    let mut types = String::from("[1] INT 'int' size=4 bits_offset=0 nr_bits=32 encoding=(none)\n");
+    for id in 2..30 {
+        let to = id - 1;
+        types += &format!(
+            "[{id}] STRUCT '(anon)' size=4 vlen=2\n\t'a' type_id={to} bits_offset=0\n\t'b' type_id={to} bits_offset=0\n"
+        );
+    }
+    let btf = text::parse(&types).unwrap();
+    assert!(matches!(layout::print(&btf, TypeId(29)), Err(BtfError::TooBig { id: 29 })));
+    assert!(layout::print(&btf, TypeId(6)).unwrap().len() < 10_000);
+}
