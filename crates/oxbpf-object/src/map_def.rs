@@ -106,8 +106,8 @@ impl Scope<'_> {
                 }
                 "values" if i != last => return bad("'values' must be the last member"),
                 "values" => {
-                    agree(&mut value_size, 4, "values")?;
                     self.values(m, &mut map)?;
+                    agree(&mut value_size, 4, "values")?;
                 }
                 "pinning" if self.is_inner => return bad("an inner map cannot be pinned"),
                 "pinning" => {

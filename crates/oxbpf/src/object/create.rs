@@ -246,23 +246,20 @@ fn retry(kernel: &Kernel, features: &Features, request: &mut MapCreate<'_>) -> R
     if is_final(&result) {
         return result;
     }
-    if request.btf_key_type_id != 0 || request.btf_value_type_id != 0 {
-        log::debug!("map '{}': {:?}, trying without BTF", request.map_name, result.as_ref().err());
-        *request = MapCreate { btf: None, btf_key_type_id: 0, btf_value_type_id: 0, ..*request };
-        result = kernel.map_create(*request);
-    }
     let mmapable = MapFlags::MMAPABLE.bits();
     let is_array = request.map_type == MapType::ARRAY;
-    if !is_final(&result)
-        && is_array
-        && request.map_flags & mmapable != 0
-        && !features.has(Feature::ArrayMmap)
-    {
+    if is_array && request.map_flags & mmapable != 0 && !features.has(Feature::ArrayMmap) {
         request.map_flags &= !mmapable;
         result = kernel.map_create(*request);
     }
     if !is_final(&result) && !request.map_name.is_empty() && !features.has(Feature::ProgName) {
         request.map_name = "";
+        result = kernel.map_create(*request);
+    }
+    // After what a probe can say, so that a kernel that refuses something else still gets the types.
+    if !is_final(&result) && (request.btf_key_type_id != 0 || request.btf_value_type_id != 0) {
+        log::debug!("map '{}': {:?}, trying without BTF", request.map_name, result.as_ref().err());
+        *request = MapCreate { btf: None, btf_key_type_id: 0, btf_value_type_id: 0, ..*request };
         result = kernel.map_create(*request);
     }
     if matches!(request.map_type, MapType::RINGBUF | MapType::USER_RINGBUF) {

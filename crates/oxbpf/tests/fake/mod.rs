@@ -40,6 +40,15 @@ pub(crate) struct State {
     pins: Mutex<HashMap<PathBuf, Handle>>,
     /// Instructions of each program that was loaded, by name; the last one counts.
     pub(crate) programs: Mutex<HashMap<String, Vec<Insn>>>,
+    /// Names of maps and programs by the numbers of their references, as far as a kernel keeps names.
+    pub(crate) names: Mutex<HashMap<i32, String>>,
+}
+
+impl State {
+    /// Type of the map that a number refers to.
+    pub(crate) fn map_type(&self, number: i32) -> MapType {
+        self.maps.lock().unwrap().get(&number).map_or(MapType::UNSPEC, |m| m.info.r#type)
+    }
 }
 
 #[derive(Clone, Default)]
@@ -130,6 +139,12 @@ impl Fake {
         found.unwrap_or_else(|| panic!("no map {name}")).clone()
     }
 
+    fn named_handle(&self, name: &str) -> Handle {
+        let handle = self.new_handle();
+        self.0.names.lock().unwrap().insert(handle.number(), name.chars().take(15).collect());
+        handle
+    }
+
     fn new_handle(&self) -> Handle {
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         self.0.live.lock().unwrap().insert(number);
@@ -139,7 +154,7 @@ impl Fake {
     fn answer(&self, cmd: &mut Command<'_>) -> Result<Reply, Errno> {
         match cmd {
             Command::MapCreate(req) => {
-                let handle = self.new_handle();
+                let handle = self.named_handle(req.map_name);
                 let mut info = MapInfo {
                     r#type: req.map_type,
                     id: handle.number() as u32,
@@ -187,7 +202,7 @@ impl Fake {
             Command::BtfLoad(_) => Ok(Reply::Handle(self.new_handle())),
             Command::ProgLoad(req) => {
                 self.0.programs.lock().unwrap().insert(req.prog_name.to_owned(), req.insns.to_vec());
-                Ok(Reply::Handle(self.new_handle()))
+                Ok(Reply::Handle(self.named_handle(req.prog_name)))
             }
             Command::ProgBindMap(_) => Ok(Reply::Done),
             Command::TokenCreate { .. } => Ok(Reply::Handle(self.new_handle())),
