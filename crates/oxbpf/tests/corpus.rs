@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use fake::{Fake, State};
 use libtest_mimic::{Arguments, Failed, Trial};
-use oxbpf::{ErrorKind, ObjectBuilder, OpenObject};
+use oxbpf::{ObjectBuilder, OpenObject};
 use oxbpf_kernel::{Command, Fact, MapCreate, MapUpdateElem, ProgLoad};
 use oxbpf_object::{MapOrigin, MapSpec, Pinning};
 use oxbpf_uapi::insn::{BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE};
