@@ -281,7 +281,7 @@ fn attach(kernel: &Kernel, cgroup: &Cgroup, program: &Program<'_>, section: &str
                 destination: if is_segment { "fc00::1".parse().unwrap() } else { v4 },
                 prefix_len: if is_segment { 128 } else { 32 },
                 gateway: None,
-                ifindex: if is_received || is_segment { LOOPBACK } else { interface_index(kernel, "v0")? },
+                ifindex: if is_received { LOOPBACK } else { interface_index(kernel, "v0")? },
                 table: 0,
                 headroom: 0,
                 replace: false,

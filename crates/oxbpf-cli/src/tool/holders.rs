@@ -41,8 +41,8 @@ fn walk(kernel: &Kernel, dir: &Path, pins: &mut Pins) {
         } else if kind.is_file() {
             let Ok(object) = kernel.obj_get(&path, 0) else { continue };
             // The kernel doesn't say what an object is, but the name of its descriptor does.
-            let own = fs::read_link(format!("/proc/self/fd/{}", object.number()));
-            if own.is_ok_and(|l| l.as_os_str() == file_name(ObjectKind::Link)) {
+            let own = format!("/proc/self/fd/{}", object.number());
+            if is_object(ObjectKind::Link, Path::new(&own)) {
                 if let Ok(found) = info::<LinkInfo>(kernel, &object) {
                     pins.entry(found.id).or_default().push(path);
                 }
@@ -61,14 +61,17 @@ fn id_line(kind: ObjectKind) -> &'static str {
     }
 }
 
-/// What a descriptor of an object of the kernel is called in `/proc/PID/fd`.
-fn file_name(kind: ObjectKind) -> &'static str {
-    match kind {
+/// Whether `file` in `/proc/PID/fd` is a descriptor of an object of the kernel.
+fn is_object(kind: ObjectKind, file: &Path) -> bool {
+    let name = match kind {
         ObjectKind::Prog => "anon_inode:bpf-prog",
         ObjectKind::Map => "anon_inode:bpf-map",
         ObjectKind::Btf => "anon_inode:btf",
-        ObjectKind::Link => "anon_inode:bpf_link",
-    }
+        ObjectKind::Link => "anon_inode:bpf-link",
+    };
+    // Kernels write links with a line below, too.
+    fs::read_link(file)
+        .is_ok_and(|l| l.to_string_lossy().replace('_', "-").ends_with(&name.replace('_', "-")))
 }
 
 /// The processes that have objects of a kind open, but for this one.
@@ -83,8 +86,7 @@ pub(crate) fn processes(kind: ObjectKind) -> Pids {
         let base = process.path();
         let Ok(files) = fs::read_dir(base.join("fd")) else { continue };
         for file in files.flatten() {
-            let is_wanted = fs::read_link(file.path()).is_ok_and(|l| l.as_os_str() == file_name(kind));
-            if !is_wanted {
+            if !is_object(kind, &file.path()) {
                 continue;
             }
             let text = fs::read_to_string(base.join("fdinfo").join(file.file_name())).unwrap_or_default();
