@@ -12,6 +12,7 @@ mod points;
 mod trace;
 mod transcript;
 mod user;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
