@@ -32,6 +32,11 @@ fn bpftool() -> Option<String> {
     ((numbers.next()?, numbers.next()?) >= (7, 6)).then_some(program)
 }
 
+/// Whether the kernel tells flags of single programs of a control group. This bpftool shows no programs where it does not.
+fn has_flags() -> bool {
+    testkit::kernel_release().is_some_and(|r| r >= testkit::KernelRelease { major: 6, minor: 0 })
+}
+
 /// Text without who holds links open: bpftool asks a program for that, which not every kernel loads, and counts this process as
 /// we don't count ourselves.
 fn without_holders(text: &str) -> String {
@@ -154,6 +159,9 @@ fn links_and_attachments_are_shown_as_bpftool_shows_them() {
     for options in ["", "-j ", "-p "] {
         check_same(&bpftool, &format!("{options}net"));
         check_same(&bpftool, &format!("{options}net show dev lo"));
+        if !has_flags() {
+            continue;
+        }
         check_same(&bpftool, &format!("{options}cgroup show {shown}"));
         check_same(&bpftool, &format!("{options}cgroup list {shown}/below effective"));
         check_same(&bpftool, &format!("{options}cgroup tree {shown}"));
@@ -192,9 +200,12 @@ fn programs_that_bpftool_sees_are_attached_and_detached() {
 
     let shown = cgroup.to_str().expect("text");
     does(&format!("cgroup attach {shown} connect4 id {connect} multi"));
-    check_same(&bpftool, &format!("cgroup show {shown}"));
-    assert!(theirs(&format!("cgroup show {shown}")).contains("multi"));
+    if has_flags() {
+        check_same(&bpftool, &format!("cgroup show {shown}"));
+    }
+    assert!(tool::noun(["cgroup", "show", shown]).out.contains("multi"));
     does(&format!("cgroup detach {shown} cgroup_inet4_connect id {connect}"));
+    assert_eq!(tool::noun(["cgroup", "show", shown]).out, "");
     assert_eq!(theirs(&format!("cgroup show {shown}")), "");
     fails(&format!("cgroup detach {shown} connect4 id {connect}"), "failed to detach program");
     fails(&format!("cgroup attach {shown} nonsense id {connect}"), "invalid attach type 'nonsense'");
@@ -208,6 +219,7 @@ fn programs_that_bpftool_sees_are_attached_and_detached() {
     check_same(&bpftool, &format!("-f link show pinned {pin}"));
     fails(&format!("link pin id {id} {pin}"), "already exists");
     does(&format!("link detach pinned {pin}"));
+    assert_eq!(tool::noun(["cgroup", "show", shown]).out, "");
     assert_eq!(theirs(&format!("cgroup show {shown}")), "");
     fails("link show id 4294967295", "failed to get link with ID 4294967295: ");
     fails("link show name x", "expected one of 'id', 'pinned', got: 'name'");

@@ -580,6 +580,26 @@ mod tests {
     }
 
     #[test]
+    fn actions_of_a_filter_are_read_back() {
+        let at = FilterAt { ifindex: 9, parent: TC_H_CLSACT, handle: 4, priority: 50 };
+        let bytes = action_add(at, 11, "act:[3]", false);
+        let filter = parse_filter(&bytes[16..]).expect("a filter");
+        // A reply has the program's id as well.
+        assert_eq!((filter.kind.as_str(), filter.actions), ("bpf", vec![("act:[3]".to_owned(), 0)]));
+    }
+
+    #[test]
+    fn what_an_interface_can_do_is_read_for_that_interface_only() {
+        let mut req = Request::new(0, 0, &GenlMsgHdr::default());
+        req.attr(NETDEV_A_DEV_IFINDEX, &9u32.to_ne_bytes());
+        req.attr(NETDEV_A_DEV_XDP_FEATURES, &0x23_u64.to_ne_bytes());
+        req.attr(NETDEV_A_DEV_XDP_ZC_MAX_SEGS, &4u32.to_ne_bytes());
+        let bytes = req.finish();
+        assert_eq!(parse_features(&bytes[16..], 9), Some((0x23, 4)));
+        assert_eq!(parse_features(&bytes[16..], 8), None);
+    }
+
+    #[test]
     fn clsact_sits_at_its_own_parent() {
         let bytes = qdisc_add(clsact(2));
         let (kind, _, rest) = split(&bytes);
@@ -591,17 +611,36 @@ mod tests {
     #[test]
     fn cut_and_broken_replies_end_without_harm() {
         let at = FilterAt { ifindex: 9, parent: 1, handle: 4, priority: 50 };
-        let whole = filter_add(at, 11, "name", false);
-        let reply = &whole[16..];
-        for len in 0..reply.len() {
-            let _ = parse_filter(&reply[..len]);
-            let _ = parse_xdp(&reply[..len], 9);
-        }
-        for at in 0..reply.len() {
-            for value in [0, 1, 3, 0xff] {
-                let mut broken = reply.to_vec();
-                broken[at] = value;
-                let _ = parse_filter(&broken);
+        let read_all = |reply: &[u8]| {
+            // Each takes bytes of any message, and all of them end.
+            let filter = parse_filter(reply).map_or(0, |f| f.kind.len() + f.name.len() + f.actions.len());
+            let link = parse_link(reply).map_or(0, |l| l.1.len());
+            let numbers = (parse_xdp(reply, 9), parse_family(reply), parse_features(reply, 9));
+            assert!(filter + link <= 2 * reply.len(), "{numbers:?}");
+        };
+        let interface = {
+            let mut req = Request::new(0, 0, &link_body(0, 9));
+            req.text(IFLA_IFNAME, "eth0");
+            req.nest(IFLA_XDP, |xdp| xdp.attr(IFLA_XDP_PROG_ID, &77u32.to_ne_bytes()));
+            req.finish()
+        };
+        for whole in [
+            filter_add(at, 11, "name", false),
+            action_add(at, 11, "name", false),
+            interface,
+            features_query(20, 9),
+            family_query("netdev"),
+        ] {
+            let reply = &whole[16..];
+            for len in 0..=reply.len() {
+                read_all(&reply[..len]);
+            }
+            for at in 0..reply.len() {
+                for value in 0..=0xff {
+                    let mut broken = reply.to_vec();
+                    broken[at] = value;
+                    read_all(&broken);
+                }
             }
         }
         assert_eq!(Attrs(&[3, 0, 1, 0, 0, 0, 0, 0]).next(), None, "shorter than its own head");
