@@ -195,7 +195,7 @@ static long map_create(const union bpf_attr *a)
 static long prog_load(const union bpf_attr *a)
 {
 	const char *name = a->prog_name;
-	int is_probe = !*name || !strncmp(name, "libbpf_", 7) || !strcmp(name, "det_arg_ctx");
+	int is_probe = !*name || !strncmp(name, "libbpf_", 7) || !strcmp(name, "det_arg_ctx") || !strcmp(name, "global_reloc");
 
 	if (refuses(BPF_PROG_LOAD, a))
 		return -EINVAL;
@@ -218,6 +218,8 @@ static long map_update(const union bpf_attr *a)
 	if (!map)
 		return -EBADF;
 	if (refers_to_fd(map->type)) {
+		if (!find(*(int *)(long)a->value))
+			return -EBADF;
 		printf("MAP_UPDATE %s %u = %s\n", map->name, *(unsigned int *)(long)a->key, name_of(*(int *)(long)a->value));
 		return 0;
 	}

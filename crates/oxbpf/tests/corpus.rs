@@ -33,6 +33,62 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("func_*_in_section", "open", "libbpf takes no function beside programs; here it is one more program"),
     ("prog_static", "open", "libbpf takes no static programs"),
     ("prog_asm_overlap", "open", "two programs at one place have no order"),
+    ("prog_asm_overlap", "new", "two programs at one place have no order"),
+    ("prog_asm_overlap", "old", "two programs at one place have no order"),
+    ("sec_054_fexit_multi", "new", "a module that is not there is noticed before programs are loaded"),
+    ("sec_054_fexit_multi", "old", "a module that is not there is noticed before programs are loaded"),
+    ("slots_array_23", "new", "slots are filled when all maps are there"),
+    ("slots_array_23", "old", "slots are filled when all maps are there"),
+    ("slots_hash_23", "new", "slots are filled when all maps are there"),
+    ("slots_hash_23", "old", "slots are filled when all maps are there"),
+    ("slots_progs_67", "new", "both refuse a slot for a program that is off, with another error number"),
+    ("slots_progs_67", "old", "both refuse a slot for a program that is off, with another error number"),
+    ("sec_odd_10_fentry_", "new", "both refuse an empty target, with another error number"),
+    ("sec_odd_10_fentry_", "old", "both refuse an empty target, with another error number"),
+    ("sec_odd_12_lsm_", "new", "both refuse an empty target, with another error number"),
+    ("sec_odd_12_lsm_", "old", "both refuse an empty target, with another error number"),
+    ("sec_odd_13_iter_", "new", "both refuse an empty target, with another error number"),
+    ("sec_odd_13_iter_", "old", "both refuse an empty target, with another error number"),
+    (
+        "kconfig_virtual_version_char",
+        "new",
+        "both refuse a value that does not fit, with another error number",
+    ),
+    (
+        "kconfig_virtual_version_char",
+        "old",
+        "both refuse a value that does not fit, with another error number",
+    ),
+    ("ksym_var_gone", "new", "both refuse a symbol that is missing, with another error number"),
+    ("ksym_var_gone", "old", "both refuse a symbol that is missing, with another error number"),
+    ("ksym_func_gone", "new", "both refuse a symbol that is missing, with another error number"),
+    ("ksym_func_gone", "old", "both refuse a symbol that is missing, with another error number"),
+    ("tag_ctx_kp", "old", "the type of the context is added before the prototype, not after: ids differ"),
+    ("tag_ctx_rtp", "old", "the type of the context is added before the prototype, not after: ids differ"),
+    ("tag_ctx_pe", "old", "the type of the context is added before the prototype, not after: ids differ"),
+    ("tag_ctx_xdp", "old", "the type of the context is added before the prototype, not after: ids differ"),
+    ("tag_ctx_tc", "old", "the type of the context is added before the prototype, not after: ids differ"),
+    ("tag_ctx_sk", "old", "the type of the context is added before the prototype, not after: ids differ"),
+    ("tag_ctx_cg", "old", "the type of the context is added before the prototype, not after: ids differ"),
+    ("tag_ctx_rw", "old", "the type of the context is added before the prototype, not after: ids differ"),
+    ("tag_ctx_lo", "old", "the type of the context is added before the prototype, not after: ids differ"),
+    ("tag_ctx_so2", "old", "the type of the context is added before the prototype, not after: ids differ"),
+    (
+        "exception_global",
+        "old",
+        "libbpf leaves the callback out where the kernel has no tags; no such kernel can throw",
+    ),
+    (
+        "exception_weak",
+        "old",
+        "libbpf leaves the callback out where the kernel has no tags; no such kernel can throw",
+    ),
+    (
+        "exception_shared",
+        "old",
+        "libbpf leaves the callback out where the kernel has no tags; no such kernel can throw",
+    ),
+    ("arena_extra", "new", "the fake kernel has no memory at an address that is asked for"),
     ("arena_small", "open", "refused when loaded, since pages have the size that the kernel says"),
     ("types_*.gcc", "open", "refused by libbpf too, but only when loaded"),
 ];
@@ -254,7 +310,7 @@ fn prog_load_line(names: &HashMap<i32, String>, r: &ProgLoad<'_>) -> String {
 
 /// The line of a command, nothing for one that the recorder leaves out: questions about features, and what is no part of a load.
 fn command_line(state: &State, cmd: &Command<'_>) -> Option<String> {
-    let is_probe = |name: &str| name.is_empty() || name.starts_with("oxbpf_");
+    let is_probe = |name: &str| name.is_empty() || name.starts_with("oxbpf_") || name == "det_arg_ctx";
     let names = || state.names.lock().unwrap();
     Some(match cmd {
         Command::MapCreate(r) => (!is_probe(r.map_name)).then(|| map_create_line(&names(), r))?,
@@ -332,10 +388,11 @@ fn compare(wrong: &mut Vec<String>, name: &str, part: &str, ours: &[String], lib
     let known = DIFFERENCES.iter().find(|(row, in_part, _)| *in_part == part && is_row_of(row, name));
     match (difference(part, ours, libbpf), known) {
         (Some(difference), None) => wrong.push(difference),
-        (None, Some((_, _, reason))) => {
+        // Variants may agree: those of the other byte order are not loaded.
+        (None, Some((_, _, reason))) if name.matches('.').count() == 1 => {
             wrong.push(format!("{part}: the same, which is said to differ: {reason}"))
         }
-        (Some(_), Some(_)) | (None, None) => {}
+        _ => {}
     }
 }
 
@@ -349,7 +406,7 @@ fn check(name: &str, object: &[u8], libbpf: &str) -> Result<(), Failed> {
     compare(&mut wrong, name, "open", &lines, &libbpf[0]);
     if std::env::var_os("WHY").is_some() {
         wrong.extend(opened.err().map(|e| format!("# {e:#}")));
-    } else if lines[0] == "open 0" && std::env::var_os("LOAD").is_some() {
+    } else if lines[0] == "open 0" {
         for (part, kernel) in libbpf[1..].iter().zip(["new", "old"]) {
             compare(&mut wrong, name, kernel, &load_lines(object, stem, kernel == "old"), part);
         }

@@ -257,7 +257,7 @@ fn transcript_line(cmd: &Command<'_>) -> String {
     let or_dash = |name: &str| if name.is_empty() { "-".to_owned() } else { name.to_owned() };
     match cmd {
         Command::MapCreate(r) => {
-            let kind = r.map_type.c_name().unwrap().trim_start_matches("BPF_MAP_TYPE_");
+            let kind = r.map_type.c_name().unwrap_or("?").trim_start_matches("BPF_MAP_TYPE_");
             let (name, has_btf) = (or_dash(r.map_name), if r.btf.is_some() { "btf" } else { "-" });
             let (key, value, entries, flags) = (r.key_size, r.value_size, r.max_entries, r.map_flags);
             let (key_type, value_type) = (r.btf_key_type_id, r.btf_value_type_id);
@@ -318,8 +318,12 @@ impl Backend for Fake {
         self.0.pins.lock().unwrap().remove(path).map(drop).ok_or(Errno::ENOENT)
     }
 
-    fn mmap(&self, _: &Handle, _: Range<u64>, _: Prot) -> Result<Mapping, Errno> {
-        Err(Errno::EINVAL)
+    /// Only the memory of arenas can be shared: the contents of other maps are to be written by commands.
+    fn mmap(&self, map: &Handle, range: Range<u64>, _: Prot) -> Result<Mapping, Errno> {
+        match self.0.map_type(map.number()) {
+            MapType::ARENA => Mapping::anonymous((range.end - range.start) as usize),
+            _ => Err(Errno::EINVAL),
+        }
     }
 
     fn perf_event(&self, _: &mut PerfRequest<'_>) -> Result<Reply, Errno> {
