@@ -1,5 +1,5 @@
 //! What becomes of each object of `testdata/corpus`, beside what C libbpf makes of it: the error of opening, programs and maps, what
-//! two simulated kernels are asked while it is loaded, and how that ends.
+//! two simulated kernels are asked while it is loaded, and how that ends; and its types as C, beside what bpftool writes.
 //!
 //! `testdata/corpus/record.c` has the same rules for the kernels' answers, and writes the same text.
 
@@ -343,9 +343,6 @@ fn load_lines(object: &[u8], name: &str, is_old: bool) -> Vec<String> {
     let result = loaded.as_ref().err().map_or(0, |e| e.errno().0);
     let mut lines = lines.lock().unwrap().clone();
     lines.push(format!("result {result}"));
-    if std::env::var_os("WHY").is_some() {
-        lines.extend(loaded.err().map(|e| format!("# {e:#}")));
-    }
     lines
 }
 
@@ -397,6 +394,10 @@ fn compare(wrong: &mut Vec<String>, name: &str, part: &str, ours: &[String], lib
 }
 
 fn check(name: &str, object: &[u8], libbpf: &str) -> Result<(), Failed> {
+    // The answers are those of a little-endian machine, which loads other objects than a big-endian one.
+    if cfg!(target_endian = "big") {
+        return Ok(());
+    }
     let libbpf = parts(libbpf);
     let stem = name.split('.').next().unwrap();
     let opened = open(&Fake::new(), object, stem);
@@ -404,9 +405,7 @@ fn check(name: &str, object: &[u8], libbpf: &str) -> Result<(), Failed> {
     lines.extend(opened.iter().flat_map(open_lines));
     let mut wrong = Vec::new();
     compare(&mut wrong, name, "open", &lines, &libbpf[0]);
-    if std::env::var_os("WHY").is_some() {
-        wrong.extend(opened.err().map(|e| format!("# {e:#}")));
-    } else if lines[0] == "open 0" {
+    if lines[0] == "open 0" {
         for (part, kernel) in libbpf[1..].iter().zip(["new", "old"]) {
             compare(&mut wrong, name, kernel, &load_lines(object, stem, kernel == "old"), part);
         }
@@ -414,13 +413,29 @@ fn check(name: &str, object: &[u8], libbpf: &str) -> Result<(), Failed> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
 }
 
+/// The types as C, as bpftool writes them.
+fn check_types(object: &[u8], bpftool: &str) -> Result<(), Failed> {
+    let elf = oxbpf_elf::ElfObject::parse(object, "object").unwrap();
+    let btf = oxbpf_btf::Btf::parse(elf.section_by_name(".BTF").unwrap().data.to_vec()).unwrap();
+    let text = btf.dump_c().unwrap();
+    let ours = format!("{} {:016x}", text.len(), hash(&text));
+    if ours == bpftool {
+        Ok(())
+    } else {
+        Err(format!("types as C\n  bpftool: {bpftool}\n  ours:    {ours}").into())
+    }
+}
+
 fn main() {
     let args = Arguments::from_args();
     let answers: HashMap<String, Vec<u8>> = unpack("libbpf.zz").into_iter().collect();
+    let types = String::from_utf8(unpack("types.zz").swap_remove(0).1).unwrap();
+    let types: HashMap<&str, &str> = types.lines().filter_map(|line| line.split_once(' ')).collect();
     let trial = |(name, object): (String, Vec<u8>)| {
         let libbpf = String::from_utf8(answers[&name].clone()).unwrap();
+        let c = types[name.as_str()].to_owned();
         let case = name.clone();
-        Trial::test(name, move || check(&case, &object, &libbpf))
+        Trial::test(name, move || check(&case, &object, &libbpf).and_then(|()| check_types(&object, &c)))
     };
     let trials: Vec<Trial> = unpack("objects.zz").into_iter().map(trial).collect();
     assert!(trials.len() >= 1000, "{} objects", trials.len());
