@@ -94,7 +94,8 @@ fn tracing_multi_goes_to_btf_ids_with_cookies() {
     let Ok(probe) = Probe::of_this_thread(&kernel, load_as) else {
         return skip("no tracing multi links (Linux 7.2)");
     };
-    let ids = TracingMultiTarget::Ids(&[id]);
+    let one = [id];
+    let ids = TracingMultiTarget::Ids(&one);
     let opts = TracingMultiOpts { cookies: &[7] };
     let link = tracing_multi::attach(&probe.attach(), false, ids, opts).expect("attaches");
     check_runs(&probe, link, || drop(std::fs::read("/proc/self/comm")));
