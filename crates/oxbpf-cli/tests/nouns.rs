@@ -222,3 +222,26 @@ fn types_are_merged_distilled_and_relocated() {
         assert!(ended.err.starts_with("Error: ") && ended.err.contains(why), "{words:?}: {}", ended.err);
     }
 }
+
+#[test]
+fn names_are_listed_as_bpftool_lists_them() {
+    let mut shown = String::new();
+    for group in ["prog_types", "map_types", "attach_types", "link_types", "helpers"] {
+        for first in ["feature", "-j feature"] {
+            let words = format!("{first} list_builtins {group}");
+            let ended = noun(words.split(' '));
+            assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{words}");
+            shown += &ended.out;
+        }
+    }
+    assert!(shown == golden("builtins.txt"), "not what builtins.txt has:\n{shown}");
+    for (words, why) in [
+        ("feature list_builtins", "nothing follows"),
+        ("feature list_builtins nonsense", "got: 'nonsense'"),
+        ("feature list_builtins helpers x", "unexpected argument 'x'"),
+    ] {
+        let ended = noun(words.split(' '));
+        assert_eq!(ended.status, 255, "{words}");
+        assert!(ended.err.contains(why), "{words}: {}", ended.err);
+    }
+}

@@ -13,6 +13,7 @@ mod args;
 mod batch;
 mod btf;
 mod cgroup;
+mod feature;
 mod generate;
 mod holders;
 mod iter;
@@ -73,8 +74,16 @@ pub(crate) struct Verb {
 }
 
 /// The nouns, in the order in which an abbreviation finds them.
-const NOUNS: &[&Noun] =
-    &[&btf::NOUN, &generate::NOUN, &link::NOUN, &net::NOUN, &cgroup::NOUN, &perf::NOUN, &iter::NOUN];
+const NOUNS: &[&Noun] = &[
+    &btf::NOUN,
+    &generate::NOUN,
+    &link::NOUN,
+    &net::NOUN,
+    &cgroup::NOUN,
+    &perf::NOUN,
+    &iter::NOUN,
+    &feature::NOUN,
+];
 
 /// Words of programs and maps, which several nouns share.
 pub(crate) mod terms {
