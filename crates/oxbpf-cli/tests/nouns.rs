@@ -72,7 +72,7 @@ fn help_says_the_grammar_of_each_noun() {
         (vec!["nonsense"], "unknown object 'nonsense': expected one of 'btf'"),
         (
             vec!["btf", "nonsense"],
-            "unknown command 'btf nonsense': expected one of 'show', 'dump', 'dedup', 'distill', 'relocate', 'help'",
+            "unknown command 'btf nonsense': expected one of 'show', 'dump', 'dedup', 'distill', 'relocate', 'layout', 'help'",
         ),
         (vec!["--nonsense"], "unrecognized option '--nonsense'"),
         (vec!["btf", "show", "-B"], "option '-B' needs FILE"),
@@ -243,5 +243,55 @@ fn names_are_listed_as_bpftool_lists_them() {
         let ended = noun(words.split(' '));
         assert_eq!(ended.status, 255, "{words}");
         assert!(ended.err.contains(why), "{words}: {}", ended.err);
+    }
+}
+
+#[test]
+fn what_dump_shows_is_read_as_types_again() {
+    let dir = TempDir::new("btf-read");
+    let path = dir.path().join("types").to_str().expect("text").to_owned();
+    for object in ["testdata/objects/btf_kinds.o", "testdata/objects/data_sections.o"] {
+        let text = dumped(object, None);
+        for form in [&["btf", "dump", "file", object][..], &["-j", "btf", "dump", "file", object]] {
+            std::fs::write(&path, noun(form.iter().copied()).out).expect("writes");
+            assert_eq!(dumped(&path, None), text, "{form:?}");
+        }
+        std::fs::write(&path, noun(["-p", "btf", "dump", "file", object]).out).expect("writes");
+        assert_eq!(dumped(&path, None), text, "{object}");
+    }
+    for (json, why) in [
+        ("{", "EOF while parsing"),
+        ("{}", "it has no array `types`"),
+        ("{\"types\":[{\"id\":1,\"kind\":\"PTR\",\"name\":\"a\\n[2]\",\"type_id\":0}]}", "has a line end"),
+        ("{\"types\":[{\"id\":1,\"kind\":\"INT\",\"name\":\"int\"}]}", "line 1: no `encoding=`"),
+        ("[1] STRUCT", "line 1: "),
+    ] {
+        std::fs::write(&path, json).expect("writes");
+        let ended = noun(["btf", "dump", "file", &path]);
+        assert!(ended.status == 255 && ended.err.contains(why), "{json}: {}", ended.err);
+    }
+}
+
+#[test]
+fn the_layout_of_a_struct_is_shown_as_pahole_shows_it_and_as_json() {
+    let file = "testdata/btf/layout.bpfel.btf";
+    let ended = noun(["btf", "layout", "holes", "file", file]);
+    let golden = std::fs::read_to_string(testkit::root().join("testdata/btf/layout.txt")).expect("test data");
+    assert!(golden.contains(&ended.out) && ended.out.starts_with("struct holes {\n"), "{}", ended.out);
+    let ended = noun(["-j", "btf", "layout", "bit_fields", "file", file]);
+    let json: serde_json::Value = serde_json::from_str(&ended.out).expect("JSON");
+    assert_eq!((&json["kind"], &json["size"]), (&"STRUCT".into(), &12.into()));
+    let expect = serde_json::json!({
+        "name": "b", "type": "u32", "type_id": json["members"][1]["type_id"], "offset": 0, "size": 4, "bit": 3, "bits": 5,
+        "bit_hole": 4
+    });
+    assert_eq!(json["members"][1], expect);
+    for (words, why) in [
+        (&["nothing", "file", file][..], "no struct, union or typedef has the name 'nothing'"),
+        (&["u32", "file", file], "'u32' is no struct or union"),
+        (&["holes", "prog", "1"], "expected one of 'file', 'id'"),
+    ] {
+        let ended = noun(["btf", "layout"].iter().chain(words).copied());
+        assert!(ended.status == 255 && ended.err.contains(why), "{words:?}: {}", ended.err);
     }
 }

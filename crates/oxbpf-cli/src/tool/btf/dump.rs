@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
-use oxbpf::Kernel;
 use oxbpf_btf::{Btf, BtfBuilder, TypeId, text};
-use oxbpf_kernel::{GetInfo, Handle, InfoBuffers, ObjectKind};
-use oxbpf_uapi::info::{BtfInfo, MapInfo, ProgInfo};
-use zerocopy::IntoBytes;
+use oxbpf_uapi::Errno;
+use oxbpf_uapi::info::{MapInfo, ProgInfo};
 
-use super::show::btf_info;
+use super::read::parse;
 use super::{c, json};
-use crate::tool::select::{info, open_id};
+use crate::tool::select::info;
 use crate::tool::{Args, Tool};
 
 const SYSFS: &str = "/sys/kernel/btf/";
@@ -114,34 +112,22 @@ pub(super) fn given_base(tool: &Tool) -> Result<Option<Arc<Btf>>> {
     }
 }
 
-fn sysfs_base() -> Result<Arc<Btf>> {
-    parse(Path::new(SYSFS_VMLINUX), None)
+/// The types of the kernel itself.
+pub(super) fn vmlinux(tool: &mut Tool) -> Result<Arc<Btf>> {
+    Ok(oxbpf::btf::vmlinux(&tool.kernel())?)
 }
 
-/// BTF of the kernel by id. That of a module is read on top of vmlinux.
-fn from_kernel(tool: &mut Tool, id: u32) -> Result<Arc<Btf>> {
+/// BTF of the kernel by id. That of a module is on top of vmlinux, or of the base that the user gave.
+pub(super) fn from_kernel(tool: &mut Tool, id: u32) -> Result<Arc<Btf>> {
     let kernel = tool.kernel();
-    let Some(object) = open_id(&kernel, ObjectKind::Btf, id)? else {
-        bail!("get btf by id ({id}): No such file or directory");
+    let found = match given_base(tool)? {
+        Some(base) => oxbpf::btf::by_id_on(&kernel, id, base),
+        None => oxbpf::btf::by_id(&kernel, id),
     };
-    let (info, name) = btf_info(&kernel, &object)?;
-    let base = match given_base(tool)? {
-        None if info.kernel_btf != 0 && name != "vmlinux" => Some(sysfs_base()?),
-        base => base,
-    };
-    let bytes = contents(&kernel, &object, info.btf_size)?;
-    let btf = match base {
-        Some(base) => Btf::parse_split(bytes, base),
-        None => Btf::parse(bytes),
-    };
-    btf.map(Arc::new).with_context(|| format!("get btf by id ({id})"))
-}
-
-fn contents(kernel: &Kernel, object: &Handle, size: u32) -> Result<Vec<u8>> {
-    let (mut info, mut bytes) = (BtfInfo::default(), vec![0; size as usize]);
-    let buffers = InfoBuffers::Btf { btf: &mut bytes, name: &mut [] };
-    kernel.get_info(GetInfo { object, info: info.as_mut_bytes(), buffers }).context("can't get BTF")?;
-    Ok(bytes)
+    match found {
+        Err(e) if e.errno() == Errno::ENOENT => bail!("get btf by id ({id}): No such file or directory"),
+        found => found.map(Arc::new).with_context(|| format!("get btf by id ({id})")),
+    }
 }
 
 /// One file, or several on one base made one.
@@ -154,7 +140,7 @@ fn files(tool: &mut Tool, args: &mut Args<'_>) -> Result<Arc<Btf>> {
     let mut split: Vec<_> = files.iter().filter(|f| *f != Path::new(SYSFS_VMLINUX)).collect();
     let mut base = given_base(tool)?;
     if base.is_none() && split.iter().any(|f| f.starts_with(SYSFS)) {
-        base = Some(sysfs_base()?);
+        base = Some(vmlinux(tool)?);
     }
     if split.is_empty() {
         split = files.iter().take(1).collect();
@@ -174,20 +160,4 @@ fn files(tool: &mut Tool, args: &mut Args<'_>) -> Result<Arc<Btf>> {
     }
     merged.dedup().context("failed to dedup combined BTF")?;
     merged.finish().map(Arc::new).context("failed to dedup combined BTF")
-}
-
-/// Raw BTF, or that of an ELF file.
-pub(super) fn parse(path: &Path, base: Option<Arc<Btf>>) -> Result<Arc<Btf>> {
-    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let bytes = if bytes.starts_with(b"\x7fELF") { elf_section(&bytes, path, ".BTF")? } else { bytes };
-    let btf = match base {
-        Some(base) => Btf::parse_split(bytes, base),
-        None => Btf::parse(bytes),
-    };
-    Ok(Arc::new(btf?))
-}
-
-pub(super) fn elf_section(bytes: &[u8], path: &Path, name: &str) -> Result<Vec<u8>> {
-    let file = oxbpf_elf::ExecFile::parse(bytes, &path.display().to_string())?;
-    Ok(file.section(name).with_context(|| format!("it has no section {name}"))?.to_vec())
 }

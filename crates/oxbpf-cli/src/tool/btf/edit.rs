@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use oxbpf_btf::{Btf, BtfBuilder};
 
-use super::dump::{elf_section, given_base, parse};
+use super::dump::given_base;
+use super::read::{elf_section, parse};
 use crate::tool::generate::{done, read, write};
 use crate::tool::{Args, Tool};
 

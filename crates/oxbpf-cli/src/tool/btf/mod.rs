@@ -4,6 +4,8 @@ mod c;
 mod dump;
 mod edit;
 mod json;
+mod layout;
+mod read;
 mod show;
 
 use super::{Noun, Verb, terms};
@@ -26,6 +28,7 @@ pub(super) const NOUN: Noun = Noun {
             usage: "FILE OUTPUT [base BASE_FILE] -B BASE",
             run: edit::relocate,
         },
+        Verb { name: "layout", alias: None, usage: "STRUCT [{ file FILE | id BTF_ID }]", run: layout::run },
     ],
     terms: &[
         (
