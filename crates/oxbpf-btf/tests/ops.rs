@@ -235,19 +235,19 @@ fn copy(btf: &Btf) -> Btf {
     Btf::parse(btf.raw().to_vec()).unwrap()
 }
 
+// The stored answers with BTF.ext are those of a little-endian machine.
+#[cfg(target_endian = "little")]
 #[test]
 fn objects_give_libbpfs_bytes_alone_and_with_their_ext() {
     // The objects of the other byte order have no BTF.ext here: it is kept in the order in which it was read.
     let is_native = |(name, _, _): &(String, Btf, Option<Vec<u8>>)| !name.ends_with("be");
-    check(objects().into_iter().filter(|o| cfg!(target_endian = "little") && is_native(o)).map(
-        |(name, btf, ext)| Case {
-            name: format!("object-{name}"),
-            ext,
-            opens: true,
-            units: vec![btf],
-            base: None,
-        },
-    ));
+    check(objects().into_iter().filter(is_native).map(|(name, btf, ext)| Case {
+        name: format!("object-{name}"),
+        ext,
+        opens: true,
+        units: vec![btf],
+        base: None,
+    }));
 }
 
 #[test]
