@@ -5,8 +5,9 @@
 
 #![cfg(all(feature = "linux", target_arch = "x86_64"))]
 
+use std::io::ErrorKind as ErrorKindOfIo;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use oxbpf::link::{Link, UsdtOpts};
@@ -62,7 +63,20 @@ impl Fixture {
 
     /// Runs the program and gives the number of counters that it found raised.
     fn run(&self) -> i32 {
-        Command::new(&self.path).status().unwrap().code().unwrap()
+        self.start().wait().unwrap().code().unwrap()
+    }
+
+    /// Starts the program. Another thread's child may still have it open for writing, from when it was written here.
+    fn start(&self) -> Child {
+        let started = Instant::now();
+        loop {
+            match Command::new(&self.path).spawn() {
+                Err(e) if e.kind() == ErrorKindOfIo::ExecutableFileBusy => {
+                    assert!(started.elapsed() < Duration::from_secs(20), "{e}");
+                }
+                child => return child.unwrap(),
+            }
+        }
     }
 
     fn seen(&self, program: u32) -> Seen {
@@ -244,7 +258,7 @@ fn files_whose_addresses_change_are_probed_in_all_processes() {
         return;
     }
     let _link = attached.unwrap();
-    let mut children: Vec<_> = (0..4).map(|_| Command::new(&fixture.path).spawn().unwrap()).collect();
+    let mut children: Vec<_> = (0..4).map(|_| fixture.start()).collect();
     for child in &mut children {
         child.wait().unwrap();
     }
