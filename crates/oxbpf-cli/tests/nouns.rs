@@ -295,3 +295,84 @@ fn the_layout_of_a_struct_is_shown_as_pahole_shows_it_and_as_json() {
         assert!(ended.status == 255 && ended.err.contains(why), "{words:?}: {}", ended.err);
     }
 }
+
+/// What `feature probe` says with these words, as a rights-less caller may not ask.
+fn probe(words: &str) -> Option<String> {
+    if !testkit::require_bpf() {
+        return None;
+    }
+    let ended = noun(words.split(' '));
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{words}");
+    Some(ended.out)
+}
+
+#[test]
+fn probed_features_are_the_same_in_every_form() {
+    let Some(json) = probe("-j feature probe") else { return };
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let text = probe("feature probe kernel").expect("asked once");
+    let macros = probe("feature probe macros prefix X_").expect("asked once");
+    let names = |group: &str| noun(["feature", "list_builtins", group]).out;
+    for (group, word) in [("prog_types", "program_type"), ("map_types", "map_type")] {
+        for name in names(group).lines().skip(1) {
+            let suffix = &group[..group.len() - 1];
+            let section = if word == "map_type" { "map_types" } else { "program_types" };
+            let has = json[section][format!("have_{name}_{suffix}")].as_bool().expect("an answer");
+            let not = if has { "" } else { "NOT " };
+            assert!(text.contains(&format!("\neBPF {word} {name} is {not}available\n")), "{name}");
+            let no = if has { "" } else { "NO_" };
+            let line = format!("#define X_{no}HAVE_{}_{}\n", name.to_uppercase(), suffix.to_uppercase());
+            assert!(macros.contains(&line), "{line}");
+        }
+    }
+    let helpers = json["helpers"]["xdp_available_helpers"].as_array().expect("a list");
+    assert!(helpers.iter().any(|h| h == "bpf_redirect_map"), "{helpers:?}");
+    assert!(!helpers.iter().any(|h| h == "bpf_trace_printk"), "only with `full`");
+    assert!(macros.contains("#define X_BPF__PROG_TYPE_xdp__HELPER_bpf_redirect_map 1\n"));
+    assert!(macros.contains("#define X_BPF__PROG_TYPE_xdp__HELPER_bpf_override_return 0\n"));
+    assert!(!macros.contains("Scanning") && !macros.contains("JIT"));
+    let full = probe("-j feature probe full").expect("asked once");
+    assert!(full.contains("\"bpf_trace_printk\""));
+    let device = probe("-j feature probe dev lo").expect("asked once");
+    let device: serde_json::Value = serde_json::from_str(&device).expect("JSON");
+    assert_eq!(
+        device["program_types"]["have_xdp_prog_type"], false,
+        "the loopback device runs nothing itself"
+    );
+    assert_eq!(device["program_types"].as_object().expect("a section").len(), 2);
+    assert!(device.get("system_config").is_none());
+}
+
+#[test]
+fn probing_without_rights_finds_less_and_gives_the_rights_back() {
+    let Some(text) = probe("feature probe unprivileged") else { return };
+    if std::fs::read_to_string("/proc/sys/kernel/unprivileged_bpf_disabled").is_ok_and(|v| v.trim() != "0") {
+        assert!(text.contains("\neBPF program_type socket_filter is NOT available\n"), "{text}");
+    }
+    assert!(text.contains("\neBPF program_type xdp is NOT available\n"), "{text}");
+    let dir = TempDir::new("rights");
+    let file = dir.path().join("commands");
+    std::fs::write(&file, "feature probe unprivileged\nfeature probe\n").expect("writes");
+    let out = noun(["batch", "file", file.to_str().expect("text")]).out;
+    assert!(out.contains("\neBPF program_type xdp is available\n"), "{out}");
+}
+
+#[test]
+fn words_after_probe_are_checked() {
+    for (words, why) in [
+        ("prefix X", "'prefix' is only used after 'macros'"),
+        ("macros prefix X prefix Y", "'prefix' already defined"),
+        ("macros prefix", "expected PREFIX, and nothing follows"),
+        ("kernel kernel", "component to probe already specified"),
+        ("dev no-such-device", "unrecognized netdevice 'no-such-device'"),
+        (
+            "nonsense",
+            "expected one of 'kernel', 'dev', 'full', 'macros', 'prefix', 'unprivileged', got: 'nonsense'",
+        ),
+    ] {
+        let line = format!("feature probe {words}");
+        let ended = noun(line.split(' '));
+        assert_eq!((ended.status, ended.out.as_str()), (255, ""), "{line}");
+        assert!(ended.err.contains(why), "{line}: {}", ended.err);
+    }
+}

@@ -37,7 +37,7 @@ pub mod program;
 pub mod syms;
 
 pub use error::{Error, ErrorKind, Frame, Result};
-pub use feature::{Feature, Features};
+pub use feature::{DeviceFeatures, Feature, Features};
 pub use map::{Map, OwnedMap, TypedMap};
 pub use object::{Global, Object, ObjectBuilder, OpenMapMut, OpenObject, PreparedObject, SecHandler};
 pub use oxbpf_kernel::Kernel;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use oxbpf::{ErrorKind, Feature, Features, Object, ObjectBuilder, OwnedMap};
 use oxbpf_kernel::{MapCreate, MapFd};
 use oxbpf_uapi::flags::UpdateFlags;
-use oxbpf_uapi::{Errno, MapType};
+use oxbpf_uapi::{Errno, HelperId, MapType, ProgType};
 
 macro_rules! need_kernel {
     () => {
@@ -211,4 +211,68 @@ fn features_agree_with_the_kernels_age() {
             );
         }
     }
+}
+
+/// Types that a kernel has only with an option, or that it only grants for something to attach to.
+const CONDITIONAL_PROGS: &[ProgType] = &[
+    ProgType::LIRC_MODE2,
+    ProgType::LSM,
+    ProgType::TRACING,
+    ProgType::EXT,
+    ProgType::STRUCT_OPS,
+    ProgType::NETFILTER,
+];
+
+/// Helpers that the kernel knows for a type and then refuses in every program of it, with words of another check. Probes, C
+/// libbpf's too, take them for present.
+const REFUSED_LATER: &[(ProgType, HelperId)] = &[
+    (ProgType::LWT_SEG6LOCAL, HelperId::SKB_PULL_DATA),
+    (ProgType::SYSCALL, HelperId::SK_STORAGE_GET),
+    (ProgType::SYSCALL, HelperId::SK_STORAGE_DELETE),
+    (ProgType::SYSCALL, HelperId::D_PATH),
+];
+
+#[test]
+fn types_and_helpers_are_those_of_the_kernels_age() {
+    need_kernel!();
+    let kernel = oxbpf::kernel();
+    let features = Features::of(&kernel);
+    let running = testkit::kernel_release().expect("a release");
+    let is_old_enough = |since: &str| {
+        let (major, minor) = since.split_once('.').expect("a release");
+        let number = |text: &str| text.parse::<u32>().expect("a number");
+        (number(major), number(minor)) <= (running.major, running.minor)
+    };
+    for t in ProgType::ALL.iter().filter(|t| **t != ProgType::UNSPEC && !CONDITIONAL_PROGS.contains(t)) {
+        let since = t.since().expect("a release");
+        assert_eq!(features.has_prog_type(*t).unwrap(), is_old_enough(since), "{t}, {since}");
+    }
+    for t in MapType::ALL.iter().filter(|t| **t != MapType::UNSPEC) {
+        let since = t.since().expect("a release");
+        assert_eq!(features.has_map_type(*t).unwrap(), is_old_enough(since), "{t}, {since}");
+    }
+    let mut asked = 0;
+    let mut wrong = Vec::new();
+    for t in ProgType::ALL {
+        for helper in HelperId::ALL.iter().filter(|h| h.0 != 0 && **h != HelperId::TRACE_PRINTK) {
+            let Ok(has) = features.has_helper(*t, *helper) else { continue };
+            asked += 1;
+            let name = helper.c_name().unwrap();
+            if has && !helper.allowed_in(*t) && !REFUSED_LATER.contains(&(*t, *helper)) {
+                wrong.push(format!("{t} {name}"));
+            }
+            assert!(!has || is_old_enough(helper.since().unwrap()), "{name} is newer than {running:?}");
+        }
+    }
+    assert!(wrong.is_empty(), "the kernel allows more than the table: {wrong:#?}");
+    assert!(asked > 3000, "{asked}");
+    for helper in [HelperId::MAP_LOOKUP_ELEM, HelperId::KTIME_GET_NS, HelperId::GET_PRANDOM_U32] {
+        assert!(features.has_helper(ProgType::XDP, helper).unwrap(), "{helper}");
+    }
+    assert!(!features.has_helper(ProgType::XDP, HelperId::OVERRIDE_RETURN).unwrap());
+    let error = features.has_helper(ProgType::TRACING, HelperId::MAP_LOOKUP_ELEM).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unsupported { .. }), "{error}");
+    assert!(
+        features.has_prog_type(ProgType(4000)).is_err() && features.has_map_type(MapType::UNSPEC).is_err()
+    );
 }

@@ -3,6 +3,7 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod fake;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fake::{Fake, number, object, write_log};
@@ -10,7 +11,7 @@ use oxbpf::{ErrorKind, Feature, Features, Kernel};
 use oxbpf_btf::{Btf, Type, TypeId};
 use oxbpf_kernel::{Command, Fact};
 use oxbpf_uapi::flags::MapFlags;
-use oxbpf_uapi::{Errno, Insn, MapType};
+use oxbpf_uapi::{Errno, HelperId, Insn, MapType, ProgType};
 
 const OPENSNOOP: &str = "examples/opensnoop.bpf.o";
 const PLAIN: &str = "testdata/objects/plain.o";
@@ -225,6 +226,31 @@ fn refusal_for_lack_of_privilege_leaves_a_feature_absent() {
     fake.refuse(|_| Some(Errno::EPERM));
     let features = Features::of(&Kernel::new(fake));
     assert!(Feature::ALL.iter().all(|f| !features.has(*f)));
+}
+
+#[test]
+fn types_are_asked_for_once_and_refusals_for_lack_of_rights_are_no_answer() {
+    let fake = Fake::new();
+    let rule = fake.clone();
+    let refuse = Arc::new(AtomicBool::new(true));
+    let refuses = refuse.clone();
+    rule.refuse(move |_| refuses.load(Ordering::Relaxed).then_some(Errno::EPERM));
+    let features = Features::apart(&Kernel::new(fake.clone()));
+    assert_eq!(features.has_prog_type(ProgType::XDP).unwrap_err().errno(), Errno::EPERM);
+    assert_eq!(features.has_map_type(MapType::HASH).unwrap_err().errno(), Errno::EPERM);
+    assert_eq!(features.has_helper(ProgType::XDP, HelperId::REDIRECT).unwrap_err().errno(), Errno::EPERM);
+    refuse.store(false, Ordering::Relaxed);
+    let before = fake.asked().len();
+    for _ in 0..2 {
+        assert!(features.has_prog_type(ProgType::XDP).unwrap());
+        assert!(features.has_map_type(MapType::HASH_OF_MAPS).unwrap());
+        assert!(features.has_helper(ProgType::XDP, HelperId::REDIRECT).unwrap());
+        // A kernel that loads a tracing program for a type that is no function did not look.
+        assert!(!features.has_prog_type(ProgType::TRACING).unwrap());
+    }
+    // The map of maps needs one inside.
+    assert_eq!(fake.asked().len() - before, 5, "{:?}", fake.asked());
+    assert_eq!(fake.live(), 0, "what was made for the answer is gone");
 }
 
 #[test]

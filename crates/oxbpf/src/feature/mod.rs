@@ -4,17 +4,35 @@
 //! a probe: a small request that only a kernel with the feature accepts. Answers are kept for each [`Kernel`] as long
 //! as it lives, whichever object asked.
 //!
-//! The rows are those of libbpf 1.8. A kernel that is used through a BPF token may grant less, so answers are apart for each
-//! token.
+//! The rows are those of libbpf 1.8, then those that only people ask for. A kernel that is used through a BPF token may grant
+//! less, so answers are apart for each token.
+//!
+//! Types of programs and maps, and helpers, are asked for by their numbers: [`Features::has_prog_type`],
+//! [`Features::has_map_type`], [`Features::has_helper`].
+//!
+//! ```no_run
+//! use oxbpf::Features;
+//! use oxbpf_uapi::{HelperId, ProgType};
+//!
+//! let features = Features::of(&oxbpf::kernel());
+//! if features.has_helper(ProgType::XDP, HelperId::XDP_LOAD_BYTES)? {
+//!     println!("frames may be larger than a page");
+//! }
+//! # Ok::<(), oxbpf::Error>(())
+//! ```
 
 mod probes;
+mod types;
 
 use core::fmt;
 use core::sync::atomic::{AtomicU8, Ordering};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use oxbpf_kernel::{Backend, Kernel};
-use oxbpf_uapi::Errno;
+use oxbpf_uapi::{Errno, HelperId, MapType, ProgType};
+
+use crate::error::{Error, Result};
 
 /// One row: id, human name, first kernel, probe.
 macro_rules! features {
@@ -68,6 +86,11 @@ features! {
     LdImm64FullRangeOff, "offsets of any size in `ld_imm64`", "7.0", probes::ld_imm64_full_range_off;
     UprobeSyscall, "the uprobe system call", "6.18", probes::uprobe_syscall;
     CommonAttrs, "attributes that all commands take", "7.2", probes::common_attrs;
+    LargePrograms, "programs of more than 4,096 instructions", "5.2", probes::large_programs;
+    BoundedLoops, "loops whose end the verifier can see", "5.3", probes::bounded_loops;
+    IsaV2, "version 2 of the instruction set", "4.14", probes::isa_v2;
+    IsaV3, "version 3 of the instruction set", "5.1", probes::isa_v3;
+    IsaV4, "version 4 of the instruction set", "6.6", probes::isa_v4;
 }
 
 impl Feature {
@@ -98,9 +121,30 @@ const ABSENT: u8 = 2;
 
 /// What one kernel can do. Features are probed when they are first asked for.
 pub struct Features {
-    /// The cache must not keep its kernel alive.
+    /// The shared cache must not keep its kernel alive.
     kernel: Weak<dyn Backend>,
+    /// Answers that nobody shares do.
+    _kept: Option<Kernel>,
     answers: [AtomicU8; Feature::ALL.len()],
+    types: Mutex<HashMap<Question, bool>>,
+}
+
+/// Something that is asked for by number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Question {
+    Prog(ProgType),
+    Map(MapType),
+    Helper(ProgType, HelperId),
+}
+
+impl Question {
+    fn ask(self, kernel: &Kernel, ifindex: u32) -> Result<bool> {
+        match self {
+            Self::Prog(t) => types::prog_type(kernel, t, ifindex),
+            Self::Map(t) => types::map_type(kernel, t, ifindex),
+            Self::Helper(t, helper) => types::helper(kernel, t, helper, ifindex),
+        }
+    }
 }
 
 static CACHES: Mutex<Vec<Arc<Features>>> = Mutex::new(Vec::new());
@@ -116,13 +160,61 @@ impl Features {
         {
             return found.clone();
         }
-        let new = Self {
-            kernel: Arc::downgrade(backend),
-            answers: [const { AtomicU8::new(UNKNOWN) }; Feature::ALL.len()],
-        };
-        let new = Arc::new(new);
+        let new = Arc::new(Self { _kept: None, ..Self::apart(kernel) });
         caches.push(new.clone());
         new
+    }
+
+    /// The features of `kernel` with answers of their own: for a caller whose rights differ from those of others, or
+    /// have changed.
+    pub fn apart(kernel: &Kernel) -> Self {
+        Self {
+            kernel: Arc::downgrade(kernel.backend()),
+            _kept: Some(kernel.clone()),
+            answers: [const { AtomicU8::new(UNKNOWN) }; Feature::ALL.len()],
+            types: Mutex::default(),
+        }
+    }
+
+    /// Whether the kernel has a program type.
+    ///
+    /// # Errors
+    /// `EPERM` if the caller may not ask, `ENOMEM`, `EMFILE`, `ENFILE`; [`ErrorKind::Unsupported`](crate::ErrorKind) for a type
+    /// that this version does not know.
+    #[doc(alias = "libbpf_probe_bpf_prog_type")]
+    pub fn has_prog_type(&self, prog_type: ProgType) -> Result<bool> {
+        self.answer(Question::Prog(prog_type))
+    }
+
+    /// Whether the kernel has a map type.
+    ///
+    /// # Errors
+    /// As [`has_prog_type`](Self::has_prog_type).
+    #[doc(alias = "libbpf_probe_bpf_map_type")]
+    pub fn has_map_type(&self, map_type: MapType) -> Result<bool> {
+        self.answer(Question::Map(map_type))
+    }
+
+    /// Whether programs of a type may call a helper. The probe calls it without arguments, so the few helpers that need none are
+    /// called by a program that is loaded and never runs.
+    ///
+    /// # Errors
+    /// As [`has_prog_type`](Self::has_prog_type); [`ErrorKind::Unsupported`](crate::ErrorKind) for program types that can't be
+    /// loaded without something to attach to: `TRACING`, `LSM`, `EXT`, `STRUCT_OPS`.
+    #[doc(alias = "libbpf_probe_bpf_helper")]
+    pub fn has_helper(&self, prog_type: ProgType, helper: HelperId) -> Result<bool> {
+        self.answer(Question::Helper(prog_type, helper))
+    }
+
+    /// Answers are kept; refusals for lack of rights or room are not.
+    fn answer(&self, question: Question) -> Result<bool> {
+        if let Some(known) = self.types.lock().unwrap_or_else(PoisonError::into_inner).get(&question) {
+            return Ok(*known);
+        }
+        let backend = self.kernel.upgrade().ok_or_else(|| Error::kernel(Errno::ENODEV))?;
+        let answer = question.ask(&Kernel::from_arc(backend), 0)?;
+        self.types.lock().unwrap_or_else(PoisonError::into_inner).insert(question, answer);
+        Ok(answer)
     }
 
     /// Whether the kernel has `feature`. A probe that fails for another reason counts as absent.
@@ -160,5 +252,53 @@ impl fmt::Debug for Features {
             }
         });
         f.debug_map().entries(known).finish()
+    }
+}
+
+/// What a network device can run in place of the kernel.
+#[derive(Clone, Debug)]
+pub struct DeviceFeatures {
+    kernel: Kernel,
+    ifindex: u32,
+}
+
+impl DeviceFeatures {
+    /// The features of the device with index `ifindex`.
+    pub fn of(kernel: &Kernel, ifindex: u32) -> Self {
+        Self { kernel: kernel.clone(), ifindex }
+    }
+
+    /// Whether the device takes programs of a type.
+    ///
+    /// # Errors
+    /// As [`Features::has_prog_type`].
+    pub fn has_prog_type(&self, prog_type: ProgType) -> Result<bool> {
+        Question::Prog(prog_type).ask(&self.kernel, self.ifindex)
+    }
+
+    /// Whether the device takes maps of a type.
+    ///
+    /// # Errors
+    /// As [`Features::has_prog_type`].
+    pub fn has_map_type(&self, map_type: MapType) -> Result<bool> {
+        Question::Map(map_type).ask(&self.kernel, self.ifindex)
+    }
+
+    /// Whether programs of a type may call a helper there.
+    ///
+    /// # Errors
+    /// As [`Features::has_helper`].
+    pub fn has_helper(&self, prog_type: ProgType, helper: HelperId) -> Result<bool> {
+        Question::Helper(prog_type, helper).ask(&self.kernel, self.ifindex)
+    }
+
+    /// Whether the device has a feature of programs: one of [`Feature::LargePrograms`] and what follows it.
+    ///
+    /// # Errors
+    /// The number with which the kernel refused, if not for lack of the feature; `EOPNOTSUPP` for other features.
+    pub fn has(&self, feature: Feature) -> Result<bool> {
+        let insns =
+            probes::isa_probe(feature).ok_or_else(|| Error::unsupported("asking a device for that", ""))?;
+        probes::runs_on(&self.kernel, &insns, self.ifindex).map_err(Error::kernel)
     }
 }

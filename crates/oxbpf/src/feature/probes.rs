@@ -10,24 +10,26 @@ use oxbpf_kernel::{
 use oxbpf_uapi::flags::MapFlags;
 use oxbpf_uapi::info::BtfInfo;
 use oxbpf_uapi::insn::{
-    BPF_ADD, BPF_ALU64, BPF_CALL, BPF_DW, BPF_EXIT, BPF_JMP, BPF_K, BPF_MEM, BPF_MOV, BPF_PSEUDO_CALL,
-    BPF_PSEUDO_MAP_VALUE, BPF_ST, BPF_X, LD_IMM64,
+    BPF_ADD, BPF_ALU64, BPF_CALL, BPF_DW, BPF_EXIT, BPF_JA, BPF_JEQ, BPF_JLT, BPF_JMP, BPF_JMP32, BPF_JNE,
+    BPF_K, BPF_MEM, BPF_MOV, BPF_PSEUDO_CALL, BPF_PSEUDO_MAP_VALUE, BPF_ST, BPF_SUB, BPF_X, LD_IMM64,
 };
 use oxbpf_uapi::{AttachType, Errno, HelperId, Insn, MapType, ProgType};
 use zerocopy::IntoBytes;
 
+use super::Feature;
+
 type Answer = Result<bool, Errno>;
 
-const EXIT: Insn = Insn::new(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+pub(super) const EXIT: Insn = Insn::new(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 /// `return 0`.
-const RETURN_0: [Insn; 2] = [Insn::new(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0), EXIT];
+pub(super) const RETURN_0: [Insn; 2] = [Insn::new(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0), EXIT];
 
-const fn call(helper: HelperId) -> Insn {
+pub(super) const fn call(helper: HelperId) -> Insn {
     Insn::new(BPF_JMP | BPF_CALL, 0, 0, 0, helper.0 as i32)
 }
 
 /// What a request that the kernel refused says about a feature, unless the refusal has nothing to do with it.
-fn accepted<T>(result: Result<T, Errno>) -> Answer {
+pub(super) fn accepted<T>(result: Result<T, Errno>) -> Answer {
     match result {
         Ok(_) => Ok(true),
         Err(e @ (Errno::EPERM | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE)) => Err(e),
@@ -77,7 +79,7 @@ pub(super) fn global_data(kernel: &Kernel) -> Answer {
 }
 
 /// Loads the BTF that `build` makes.
-fn load_btf(
+pub(super) fn load_btf(
     kernel: &Kernel,
     build: impl FnOnce(&mut BtfBuilder) -> Result<(), BtfError>,
 ) -> Result<BtfFd, Errno> {
@@ -339,4 +341,67 @@ pub(super) fn uprobe_syscall(kernel: &Kernel) -> Answer {
 
 pub(super) fn common_attrs(kernel: &Kernel) -> Answer {
     Ok(kernel.fact(Fact::CommonAttrs).is_ok())
+}
+
+const fn mov(value: i32) -> Insn {
+    Insn::new(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, value)
+}
+
+/// A program that only a kernel with the feature loads; `None` for features that no single program shows.
+pub(super) fn isa_probe(feature: Feature) -> Option<Vec<Insn>> {
+    let insns = match feature {
+        Feature::LargePrograms => {
+            let mut insns = vec![mov(1); 4096];
+            insns.push(EXIT);
+            insns
+        }
+        // 10 times round.
+        Feature::BoundedLoops => vec![
+            mov(10),
+            Insn::new(BPF_ALU64 | BPF_SUB | BPF_K, 0, 0, 0, 1),
+            Insn::new(BPF_JMP | BPF_JNE | BPF_K, 0, 0, -2, 0),
+            EXIT,
+        ],
+        Feature::IsaV2 => vec![mov(0), Insn::new(BPF_JMP | BPF_JLT | BPF_K, 0, 0, 1, 0), mov(1), EXIT],
+        Feature::IsaV3 => vec![mov(0), Insn::new(BPF_JMP32 | BPF_JLT | BPF_K, 0, 0, 1, 0), mov(1), EXIT],
+        // The jump whose distance is in the immediate.
+        Feature::IsaV4 => vec![
+            mov(0),
+            Insn::new(BPF_JMP32 | BPF_JEQ | BPF_K, 0, 0, 1, 1),
+            Insn::new(BPF_JMP32 | BPF_JA, 0, 0, 0, 1),
+            mov(1),
+            EXIT,
+        ],
+        _ => return None,
+    };
+    Some(insns)
+}
+
+pub(super) fn runs_on(kernel: &Kernel, insns: &[Insn], ifindex: u32) -> Answer {
+    let request = ProgLoad { prog_ifindex: ifindex, ..ProgLoad::default() };
+    accepted(load(kernel, ProgType::SOCKET_FILTER, insns, request))
+}
+
+fn isa(kernel: &Kernel, feature: Feature) -> Answer {
+    runs_on(kernel, &isa_probe(feature).unwrap_or_default(), 0)
+}
+
+pub(super) fn large_programs(kernel: &Kernel) -> Answer {
+    isa(kernel, Feature::LargePrograms)
+}
+
+pub(super) fn bounded_loops(kernel: &Kernel) -> Answer {
+    isa(kernel, Feature::BoundedLoops)
+}
+
+pub(super) fn isa_v2(kernel: &Kernel) -> Answer {
+    isa(kernel, Feature::IsaV2)
+}
+
+pub(super) fn isa_v3(kernel: &Kernel) -> Answer {
+    isa(kernel, Feature::IsaV3)
+}
+
+pub(super) fn isa_v4(kernel: &Kernel) -> Answer {
+    isa(kernel, Feature::IsaV4)
 }

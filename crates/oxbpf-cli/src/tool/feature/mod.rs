@@ -1,4 +1,7 @@
-//! `feature`: the names of what this command knows.
+//! `feature`: what the kernel can do, and the names of what this command knows.
+
+mod probe;
+mod system;
 
 use anyhow::Result;
 use oxbpf_uapi::{AttachType, HelperId, LinkType, MapType, ProgType};
@@ -7,8 +10,19 @@ use super::{Args, Noun, Tool, Verb};
 
 pub(super) const NOUN: Noun = Noun {
     name: "feature",
-    verbs: &[Verb { name: "list_builtins", alias: None, usage: "GROUP", run: list_builtins }],
-    terms: &[("GROUP", "{ prog_types | map_types | attach_types | link_types | helpers }")],
+    verbs: &[
+        Verb {
+            name: "probe",
+            alias: None,
+            usage: "[COMPONENT] [full] [unprivileged] [macros [prefix PREFIX]]",
+            run: probe::run,
+        },
+        Verb { name: "list_builtins", alias: None, usage: "GROUP", run: list_builtins },
+    ],
+    terms: &[
+        ("COMPONENT", "{ kernel | dev NAME }"),
+        ("GROUP", "{ prog_types | map_types | attach_types | link_types | helpers }"),
+    ],
 };
 
 /// Calls its argument with each name of a group.
