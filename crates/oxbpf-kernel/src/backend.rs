@@ -123,6 +123,22 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// `EINTR` when a signal came first.
     fn poll(&self, set: &mut PollSet, timeout: Option<Duration>) -> Result<usize, Errno>;
 
+    /// Whether requests are kept, for another kernel to carry out later. Nothing is known of that kernel: it is taken to have every
+    /// feature, and what has to be found in it is in the requests by name ([`Late`](crate::Late)).
+    fn is_deferred(&self) -> bool {
+        false
+    }
+
+    /// Takes over the descriptor `number`, which a program of type `syscall` opened in this process and left in its context. Only
+    /// numbers that such a program left there may be given, and each once.
+    ///
+    /// # Errors
+    /// `EBADF` if it is no descriptor of a map, a program or BTF; `ENOSYS` where programs open none.
+    fn adopt(&self, number: i32) -> Result<Handle, Errno> {
+        let _ = number;
+        Err(Errno::ENOSYS)
+    }
+
     /// Removes the name that `BPF_OBJ_PIN` gave an object.
     ///
     /// # Errors

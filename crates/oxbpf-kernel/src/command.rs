@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use oxbpf_uapi::{AttachType, Cmd, Errno, Insn, MapType, ProgType};
+use oxbpf_uapi::{AttachType, BtfKind, Cmd, Errno, Insn, MapType, ProgType};
 
 use crate::{BtfFd, Handle, LinkFd, MapFd, ProgFd, TokenFd};
 
@@ -166,6 +166,42 @@ pub struct ProgLoad<'a> {
     /// PKCS#7 signature (Linux 6.18), with the keyring to check it against.
     pub signature: &'a [u8],
     pub keyring_id: i32,
+    /// `struct bpf_core_relo` records, 16 bytes each, for the kernel to relocate the instructions by (Linux 5.17).
+    pub core_relos: &'a [u8],
+    /// What is to be found by name when the load is carried out. Only back ends that are [deferred](crate::Backend::is_deferred)
+    /// are asked for this.
+    pub late: Late<'a>,
+}
+
+/// What a load leaves to be found in the kernel that carries it out later.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Late<'a> {
+    /// Instructions that refer to symbols of the kernel, ascending.
+    pub symbols: &'a [LateSymbol<'a>],
+    /// Name and kind, as in the kernel's BTF, of what the program attaches to: `attach_btf_id` and the module that has it.
+    pub attach: Option<(&'a str, BtfKind)>,
+}
+
+/// An instruction that refers to a symbol of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LateSymbol<'a> {
+    /// Index of the instruction.
+    pub insn: u32,
+    pub name: &'a str,
+    /// Whether zero is put in place of a symbol that is not there.
+    pub is_weak: bool,
+    pub kind: LateKind,
+}
+
+/// How an instruction refers to a symbol of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LateKind {
+    /// `ld_imm64` of an address from kallsyms.
+    Address,
+    /// `ld_imm64` of a variable or function that the kernel's BTF or a module's has.
+    Btf(BtfKind),
+    /// Call of a kernel function.
+    Call,
 }
 
 /// `BPF_OBJ_PIN`.
@@ -253,6 +289,26 @@ pub struct ProgTestRun<'a> {
     pub data_size_out: u32,
     /// Output: bytes of context.
     pub ctx_size_out: u32,
+    /// Buffers of this process whose addresses the context of a program of type `syscall` has. They are 0 in `ctx_out`.
+    pub ctx_buffers: Vec<CtxBuffer<'a>>,
+}
+
+/// A buffer whose address is in a context.
+#[derive(Debug)]
+pub struct CtxBuffer<'a> {
+    /// Byte offset in the context of its 64-bit address.
+    pub offset: u32,
+    /// The buffer.
+    pub data: CtxData<'a>,
+}
+
+/// What a program does with a buffer. The context says how long it is, in a way that the program knows.
+#[derive(Debug)]
+pub enum CtxData<'a> {
+    /// It is read.
+    Input(&'a [u8]),
+    /// It is written.
+    Output(&'a mut [u8]),
 }
 
 impl<'a> ProgTestRun<'a> {
@@ -272,6 +328,7 @@ impl<'a> ProgTestRun<'a> {
             duration: 0,
             data_size_out: 0,
             ctx_size_out: 0,
+            ctx_buffers: Vec::new(),
         }
     }
 }
@@ -314,9 +371,14 @@ pub struct GetInfo<'a> {
 /// Buffers that an info struct points at; an empty slice asks for nothing.
 #[derive(Debug, Default)]
 pub enum InfoBuffers<'a> {
-    /// None: maps, or only the fixed part.
+    /// None: only the fixed part.
     #[default]
     None,
+    /// Of `struct bpf_map_info`.
+    Map {
+        /// SHA-256 of the map's contents (Linux 6.18): the kernel computes it of a frozen array, and keeps it for programs to compare.
+        hash: &'a mut [u8],
+    },
     /// Of `struct bpf_prog_info`.
     Prog {
         /// Translated instructions, bytes.

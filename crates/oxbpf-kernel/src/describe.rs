@@ -275,7 +275,7 @@ fn prog_load(f: &mut Fields<'_>, cmd: &Command<'_>) {
     if r.fd_array_is_bound {
         f.num("fd_array_cnt", r.fd_array.len() as i128);
     }
-    f.bytes("signature", r.signature).num("keyring_id", r.keyring_id);
+    f.bytes("signature", r.signature).num("keyring_id", r.keyring_id).bytes("core_relos", r.core_relos);
 }
 
 fn link_create(f: &mut Fields<'_>, cmd: &Command<'_>) {

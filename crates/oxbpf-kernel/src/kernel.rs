@@ -315,6 +315,16 @@ impl Kernel {
         self.0.poll(set, timeout)
     }
 
+    /// Whether requests are kept for another kernel; see [`Backend::is_deferred`].
+    pub fn is_deferred(&self) -> bool {
+        self.0.is_deferred()
+    }
+
+    /// Takes over what a program opened; see [`Backend::adopt`].
+    pub fn adopt(&self, number: i32) -> Result<Handle, Errno> {
+        self.0.adopt(number)
+    }
+
     /// Removes a pin; see [`Backend::unpin`].
     pub fn unpin(&self, path: &Path) -> Result<(), Errno> {
         self.0.unpin(path)

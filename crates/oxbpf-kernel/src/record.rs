@@ -222,6 +222,14 @@ impl<B: Backend> Backend for Recorder<B> {
         self.inner.poll(set, timeout)
     }
 
+    fn is_deferred(&self) -> bool {
+        self.inner.is_deferred()
+    }
+
+    fn adopt(&self, number: i32) -> Result<Handle, Errno> {
+        self.inner.adopt(number)
+    }
+
     fn unpin(&self, path: &Path) -> Result<(), Errno> {
         let result = self.inner.unpin(path);
         self.keep_count(describe::on_path("unlink", path), result.map(|()| 0));

@@ -21,10 +21,10 @@ use std::path::Path;
 use crate::linux::Linux;
 use crate::syscall;
 use oxbpf_kernel::{
-    Anchor, AttachTarget, BtfLoad, Command, GetFdById, GetInfo, Handle, InfoBuffers, LinkCreate, LinkKind,
-    LinkSource, LinkUpdate, LogBuf, MapCreate, MapDeleteBatch, MapDeleteElem, MapGetNextKey, MapLookupBatch,
-    MapLookupElem, MapUpdateBatch, MapUpdateElem, ObjGet, ObjPin, Probes, ProgAttach, ProgDetach, ProgLoad,
-    ProgQuery, ProgTestRun, RawTracepointOpen, Reply, StreamRead, Target, TaskFdQuery,
+    Anchor, AttachTarget, BtfLoad, Command, CtxData, GetFdById, GetInfo, Handle, InfoBuffers, LinkCreate,
+    LinkKind, LinkSource, LinkUpdate, LogBuf, MapCreate, MapDeleteBatch, MapDeleteElem, MapGetNextKey,
+    MapLookupBatch, MapLookupElem, MapUpdateBatch, MapUpdateElem, ObjGet, ObjPin, Probes, ProgAttach,
+    ProgDetach, ProgLoad, ProgQuery, ProgTestRun, RawTracepointOpen, Reply, StreamRead, Target, TaskFdQuery,
 };
 use oxbpf_uapi::attr::{
     AssocStructOpsAttr, BatchAttr, BtfLoadAttr, EnableStatsAttr, GetIdAttr, InfoByFdAttr, IterCreateAttr,
@@ -33,7 +33,7 @@ use oxbpf_uapi::attr::{
     QueryAttr, RawTracepointOpenAttr, RelativeLink, StreamReadAttr, TaskFdQueryAttr, TestRunAttr,
     TokenCreateAttr, TracingLink, TracingMultiLink, UprobeMultiLink,
 };
-use oxbpf_uapi::{Abi, Cmd, Errno, MapType};
+use oxbpf_uapi::{Abi, Cmd, Errno, MapType, ProgType};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How often a program load is tried while the kernel answers `EAGAIN`, which it does when a signal interrupts the
@@ -42,6 +42,9 @@ const PROG_LOAD_ATTEMPTS: u32 = 5;
 
 /// The lowest descriptor that an object may get, so that it never takes the place of a closed standard stream.
 const FIRST_GOOD_FD: RawFd = 3;
+
+/// Bytes of a `struct bpf_core_relo`.
+const CORE_RELO_SIZE: u32 = 16;
 
 /// Where encoded requests go.
 pub(crate) trait Transport {
@@ -214,6 +217,16 @@ pub(crate) fn map_sizes(t: &impl Transport, map: &Handle) -> Result<(MapType, u3
     request(t, Cmd::OBJ_GET_INFO_BY_FD, &mut attr)?;
     let [map_type, _, key_size, value_size] = info;
     Ok((MapType(map_type), key_size, value_size))
+}
+
+/// Type of a program.
+fn prog_type(t: &impl Transport, prog: &Handle) -> Result<ProgType, Errno> {
+    // `struct bpf_prog_info` begins with it.
+    let mut info = [0_u32; 1];
+    let len = size_of_val(&info) as u32;
+    let mut attr = InfoByFdAttr { bpf_fd: fd(prog), info_len: len, info: output(&mut info) };
+    request(t, Cmd::OBJ_GET_INFO_BY_FD, &mut attr)?;
+    Ok(ProgType(info[0]))
 }
 
 fn done(result: Result<u64, Errno>) -> Result<Reply, Errno> {
@@ -462,6 +475,9 @@ fn prog_load(t: &impl Transport, req: &mut ProgLoad<'_>) -> Result<Reply, Errno>
         signature: input(req.signature),
         signature_size: len32(req.signature)?,
         keyring_id: req.keyring_id,
+        core_relo_cnt: records(req.core_relos, CORE_RELO_SIZE)?,
+        core_relos: input(req.core_relos),
+        core_relo_rec_size: if req.core_relos.is_empty() { 0 } else { CORE_RELO_SIZE },
         ..Default::default()
     };
     let mut attempts = PROG_LOAD_ATTEMPTS;
@@ -570,10 +586,24 @@ fn prog_detach(t: &impl Transport, req: &ProgDetach<'_>) -> Result<Reply, Errno>
 }
 
 fn prog_test_run(t: &impl Transport, req: &mut ProgTestRun<'_>) -> Result<Reply, Errno> {
-    let data_out = req.data_out.as_deref_mut().unwrap_or_default();
-    let ctx_out = req.ctx_out.as_deref_mut().unwrap_or_default();
-    // Linux writes the context of a syscall program back to where it came from (`bpf_prog_test_run_syscall`, `net/bpf/test_run.c`).
+    // Linux writes the context of a syscall program back to where it came from, and wants no other place for it
+    // (`bpf_prog_test_run_syscall`, `net/bpf/test_run.c`).
     let mut ctx_in = req.ctx_in.to_vec();
+    let may_be_syscall = req.ctx_out.is_some() && req.data_in.is_empty() && req.data_out.is_none();
+    let is_in_place = may_be_syscall && prog_type(t, req.prog)? == ProgType::SYSCALL;
+    for buffer in &mut req.ctx_buffers {
+        let address = match &mut buffer.data {
+            CtxData::Input(data) => input(data),
+            CtxData::Output(data) => output(data),
+        };
+        set_address(&mut ctx_in, buffer.offset, address)?;
+    }
+    let mut nothing = [];
+    let ctx_out = match &mut req.ctx_out {
+        Some(out) if !is_in_place => &mut **out,
+        _ => &mut nothing[..],
+    };
+    let data_out = req.data_out.as_deref_mut().unwrap_or_default();
     let mut attr = TestRunAttr {
         prog_fd: fd(req.prog),
         data_size_in: len32(req.data_in)?,
@@ -593,7 +623,21 @@ fn prog_test_run(t: &impl Transport, req: &mut ProgTestRun<'_>) -> Result<Reply,
     let result = request(t, Cmd::PROG_TEST_RUN, &mut attr);
     (req.retval, req.duration) = (attr.retval, attr.duration);
     (req.data_size_out, req.ctx_size_out) = (attr.data_size_out, attr.ctx_size_out);
+    if let Some(out) = req.ctx_out.as_deref_mut().filter(|_| is_in_place) {
+        for buffer in &req.ctx_buffers {
+            set_address(&mut ctx_in, buffer.offset, 0)?;
+        }
+        req.ctx_size_out = len32(&ctx_in)?;
+        out.iter_mut().zip(&ctx_in).for_each(|(to, from)| *to = *from);
+    }
     done(result)
+}
+
+/// Writes an address into a context.
+fn set_address(ctx: &mut [u8], offset: u32, address: u64) -> Result<(), Errno> {
+    let place = ctx.get_mut(offset as usize..).and_then(|rest| rest.first_chunk_mut());
+    *place.ok_or(Errno::EINVAL)? = address.to_ne_bytes();
+    Ok(())
 }
 
 fn get_fd_by_id(t: &impl Transport, cmd: Cmd, req: &GetFdById<'_>) -> Result<Reply, Errno> {

@@ -7,7 +7,7 @@ use core::mem::offset_of;
 
 use oxbpf_kernel::InfoBuffers;
 use oxbpf_uapi::info::{
-    BtfInfo, IterLinkInfo, KprobeMultiLinkInfo, PerfEventLinkInfo, ProgInfo, TracepointLinkInfo,
+    BtfInfo, IterLinkInfo, KprobeMultiLinkInfo, MapInfo, PerfEventLinkInfo, ProgInfo, TracepointLinkInfo,
     UprobeMultiLinkInfo,
 };
 use oxbpf_uapi::{Abi, Errno, LinkType};
@@ -40,6 +40,7 @@ pub(crate) fn point_at_buffers(
 ) -> Result<(), Errno> {
     match buffers {
         InfoBuffers::None => Ok(()),
+        InfoBuffers::Map { hash } => point(info, slot!(MapInfo: hash, hash_size), hash, 1),
         InfoBuffers::Prog {
             xlated_insns,
             jited_insns,

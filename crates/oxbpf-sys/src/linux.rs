@@ -159,6 +159,10 @@ impl Backend for Linux {
         poll::wait(set, timeout)
     }
 
+    fn adopt(&self, number: i32) -> Result<Handle, Errno> {
+        syscall::adopt(number).map(Handle::from)
+    }
+
     fn unpin(&self, path: &Path) -> Result<(), Errno> {
         rustix::fs::unlink(path).map_err(syscall::errno)
     }

@@ -96,6 +96,21 @@ pub(crate) fn has_uprobe() -> bool {
     false
 }
 
+/// Takes over a descriptor that a program of type `syscall` opened; see `Backend::adopt`.
+///
+/// Such a program can open and close descriptors of the process that runs it, so who loads one answers for what it does to them, as for
+/// what is written to `/proc/self/mem`; numbers that are not those of BPF objects are refused all the same.
+pub(crate) fn adopt(number: RawFd) -> Result<OwnedFd, Errno> {
+    let link = std::fs::read_link(format!("/proc/self/fd/{number}")).map_err(|_| Errno::EBADF)?;
+    let is_bpf =
+        matches!(link.to_str(), Some("anon_inode:bpf-map" | "anon_inode:bpf-prog" | "anon_inode:btf"));
+    if !is_bpf {
+        return Err(Errno::EBADF);
+    }
+    // SAFETY: the program opened the descriptor and left its number to the caller, who gives it here once: nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
 /// ioctl(2) with a number as argument.
 pub(crate) fn ioctl_number(fd: BorrowedFd<'_>, request: u32, argument: u64) -> Result<u64, Errno> {
     // SAFETY: private to this crate, which only passes the perf event requests that take numbers.

@@ -45,6 +45,7 @@ errnos! {
     ENAMETOOLONG = 36, "File name too long";
     ENOSYS = 38, "Function not implemented";
     ELOOP = 40, "Too many levels of symbolic links";
+    ENOPKG = 65, "Package not installed";
     EPROTO = 71, "Protocol error";
     EBADMSG = 74, "Bad message";
     EOVERFLOW = 75, "Value too large for defined data type";
@@ -58,6 +59,9 @@ errnos! {
     EALREADY = 114, "Operation already in progress";
     ESTALE = 116, "Stale file handle";
     ECANCELED = 125, "Operation canceled";
+    ENOKEY = 126, "Required key not available";
+    EKEYEXPIRED = 127, "Key has expired";
+    EKEYREVOKED = 128, "Key has been revoked";
     EKEYREJECTED = 129, "Key was rejected by service";
     ENOTSUPP = 524, "Operation is not supported by the kernel";
 }

@@ -256,7 +256,7 @@ fn values_of_per_cpu_maps_are_rounded_and_many() {
 fn prog_load() {
     let (btf, target, token) = (BtfFd(handle()), ProgFd(handle()), TokenFd(handle()));
     let insns = [Insn::default(); 3];
-    let (func_info, line_info, signature) = ([0; 16], [0; 48], [0; 5]);
+    let (func_info, line_info, signature, core_relos) = ([0; 16], [0; 48], [0; 5], [0; 32]);
     let mut log = [0; 64];
     let log_at = at(&log);
     let fds = [handle(), handle()];
@@ -282,6 +282,8 @@ fn prog_load() {
         token: Some(&token),
         signature: &signature,
         keyring_id: -1,
+        core_relos: &core_relos,
+        late: oxbpf_kernel::Late::default(),
     };
     let known = [
         (of(&btf), "fd:btf"),
@@ -292,6 +294,7 @@ fn prog_load() {
         (at(&func_info), "&func_info"),
         (at(&line_info), "&line_info"),
         (at(&signature), "&signature"),
+        (at(&core_relos), "&core_relos"),
     ];
     let capture = Capture::new(|attr| {
         // The licence is where the request says, and the descriptors too.
@@ -314,7 +317,7 @@ fn prog_load() {
                   prog_flags=65538 prog_name=\"name\" prog_ifindex=3 expected_attach_type=24 prog_btf_fd=fd:btf \
                   func_info_rec_size=8 func_info=&func_info func_info_cnt=2 line_info_rec_size=16 \
                   line_info=&line_info line_info_cnt=3 attach_btf_id=4 attach_prog_fd=fd:target \
-                  prog_token_fd=fd:token fd_array_cnt=2 signature=&signature signature_size=5 keyring_id=4294967295";
+                  core_relo_cnt=2 core_relos=&core_relos core_relo_rec_size=16 prog_token_fd=fd:token fd_array_cnt=2 signature=&signature signature_size=5 keyring_id=4294967295";
     assert_eq!(stable.join(" "), expect);
 }
 

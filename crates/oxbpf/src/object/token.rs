@@ -114,6 +114,8 @@ impl Delegated {
             token: Some(&self.token),
             signature: req.signature,
             keyring_id: req.keyring_id,
+            core_relos: req.core_relos,
+            late: req.late,
         };
         let mut cmd = Command::ProgLoad(own);
         let result = self.inner.bpf(&mut cmd);
@@ -210,6 +212,14 @@ impl Backend for Delegated {
 
     fn poll(&self, set: &mut PollSet, timeout: Option<Duration>) -> Result<usize, Errno> {
         self.inner.poll(set, timeout)
+    }
+
+    fn is_deferred(&self) -> bool {
+        self.inner.is_deferred()
+    }
+
+    fn adopt(&self, number: i32) -> Result<Handle, Errno> {
+        self.inner.adopt(number)
     }
 
     fn unpin(&self, path: &Path) -> Result<(), Errno> {
