@@ -16,6 +16,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("oxbpf-kernel", 2),
     ("oxbpf-object", 2),
     ("oxbpf-relo", 2),
+    ("oxbpf-loader-gen", 3),
     ("oxbpf-sys", 3),
     ("oxbpf-verifier", 3),
     ("oxbpf-vm", 3),

@@ -31,6 +31,8 @@ pub struct ExtRecords<'s> {
     func: Groups<'s, FuncInfo>,
     line: Groups<'s, LineInfo>,
     core: HashMap<&'s str, Vec<CoreRelo<'s>>>,
+    /// The bytes of each of `core`.
+    core_raw: HashMap<&'s str, Vec<&'s [u8]>>,
 }
 
 /// A section has one group of records, or more if a linker did not merge them.
@@ -42,7 +44,13 @@ impl<'s> ExtRecords<'s> {
     /// # Errors
     /// A name in it cannot be read.
     pub fn new(spec: &'s ObjectSpec) -> Result<Self, ObjectError> {
-        let mut records = Self { spec, func: Groups::new(), line: Groups::new(), core: HashMap::new() };
+        let mut records = Self {
+            spec,
+            func: Groups::new(),
+            line: Groups::new(),
+            core: HashMap::new(),
+            core_raw: HashMap::new(),
+        };
         if let (Some(btf), Some(ext)) = (&spec.btf, &spec.btf_ext) {
             let place = Place::Section(".BTF.ext".to_owned());
             records.read(btf, ext).map_err(|e| ObjectError::btf(&spec.name.as_str().into(), place, e))?;
@@ -58,6 +66,8 @@ impl<'s> ExtRecords<'s> {
             self.line.entry(sec.name).or_default().push(sec);
         }
         for sec in ext.core_relos(btf)? {
+            let raw = sec.raw.chunks_exact(sec.rec_size.max(1) as usize);
+            self.core_raw.entry(sec.name).or_default().extend(raw);
             self.core.entry(sec.name).or_default().extend(sec.records);
         }
         Ok(())
@@ -67,6 +77,20 @@ impl<'s> ExtRecords<'s> {
     pub fn core_relo(&self, relo: &CoreReloc) -> Option<&CoreRelo<'s>> {
         let section = self.spec.code(relo.code)?.section.as_str();
         self.core.get(section)?.get(relo.record as usize)
+    }
+
+    /// The CO-RE relocations of an assembled program in the form that the kernel takes (Linux 5.17), for an object whose BTF it is given as
+    /// it is: 16 bytes each, native-endian, by byte offset in the program.
+    pub fn core_relo_bytes(&self, code: &ProgramCode) -> Vec<u8> {
+        let mut out = Vec::with_capacity(16 * code.core_relocs.len());
+        for relo in &code.core_relocs {
+            let section = self.spec.code(relo.code).map(|c| c.section.as_str());
+            let raw = section.and_then(|s| self.core_raw.get(s)?.get(relo.record as usize));
+            let Some(rest) = raw.and_then(|raw| raw.get(4..16)) else { continue };
+            out.extend_from_slice(&relo.insn.saturating_mul(8).to_ne_bytes());
+            out.extend_from_slice(rest);
+        }
+        out
     }
 
     /// The function and line records of an assembled program. If there are none for the program itself, none are

@@ -31,6 +31,7 @@ pub mod feature;
 pub mod kallsyms;
 mod kconfig;
 pub mod link;
+pub mod loader;
 pub mod map;
 pub mod object;
 pub mod program;

@@ -226,6 +226,9 @@ impl Features {
             _ => {}
         }
         let Some(backend) = self.kernel.upgrade() else { return false };
+        if backend.is_deferred() {
+            return true;
+        }
         let row = feature.row();
         let present = match (row.probe)(&Kernel::from_arc(backend)) {
             Ok(present) => present,

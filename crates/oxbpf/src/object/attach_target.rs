@@ -34,6 +34,11 @@ impl Core {
                 continue;
             }
             if row.autoload && spec.attach == AttachKind::TracingMulti {
+                if self.kernel.is_deferred() && spec.extra.as_deref().is_some_and(|p| p.contains(':')) {
+                    return Err(Error::invalid_input("a loader program cannot name the module of a pattern")
+                        .with_errno(Errno::EOPNOTSUPP)
+                        .at(self.program_frame(ProgId(i as u32))));
+                }
                 let module = find_module_of_pattern(types, spec.extra.as_deref());
                 let module = module.at(|| self.program_frame(ProgId(i as u32)))?;
                 if let Some(row) = self.programs.get_mut(i) {
@@ -43,6 +48,13 @@ impl Core {
             }
             let is_chosen = row.attach_target.func.is_some() || row.attach_target.prog.is_some();
             if !row.autoload || !(spec.flags.attach_btf || is_chosen) {
+                continue;
+            }
+            if self.kernel.is_deferred() && row.attach_target.prog.is_none() {
+                let name = late_name(spec, &row.attach_target).at(|| self.program_frame(ProgId(i as u32)))?;
+                if let Some(row) = self.programs.get_mut(i) {
+                    row.late.attach = Some(name);
+                }
                 continue;
             }
             let found = find(&self.kernel, types, spec, &row.attach_target);
@@ -66,19 +78,38 @@ fn find_module_of_pattern(types: &KernelTypes, pattern: Option<&str>) -> Result<
     }
 }
 
+/// What a program attaches to, as its section or the caller says.
+fn target_name<'s>(spec: &'s ProgramSpec, chosen: &'s AttachTarget) -> Result<&'s str> {
+    let name = chosen.func.as_deref().or(spec.extra.as_deref()).filter(|n| !n.is_empty());
+    name.ok_or_else(|| {
+        Error::invalid_input("nothing says what it attaches to").with_hint(format!(
+            "write SEC(\"{}/NAME\"), or call set_attach_target before loading",
+            spec.sec_name
+        ))
+    })
+}
+
+/// Name and kind of what a program attaches to, for a kernel that is not there yet. The kernel looks into the modules by itself, so a
+/// module's name is left out.
+fn late_name(spec: &ProgramSpec, chosen: &AttachTarget) -> Result<(String, BtfKind)> {
+    let name = target_name(spec, chosen)?;
+    if spec.prog_type == ProgType::EXT {
+        return Err(Error::invalid_input("a loader program cannot have extension programs")
+            .with_errno(Errno::EOPNOTSUPP)
+            .with_hint("they need the program that they extend: load the object directly"));
+    }
+    let name = name.split_once(':').map_or(name, |(_, name)| name);
+    let (prefix, kind, _) = spelling(spec.expected_attach_type);
+    Ok((format!("{prefix}{name}"), kind))
+}
+
 fn find(
     kernel: &Kernel,
     types: &KernelTypes,
     spec: &ProgramSpec,
     chosen: &AttachTarget,
 ) -> Result<(TypeId, Option<BtfFd>)> {
-    let name = chosen.func.as_deref().or(spec.extra.as_deref()).filter(|n| !n.is_empty());
-    let Some(name) = name else {
-        return Err(Error::invalid_input("nothing says what it attaches to").with_hint(format!(
-            "write SEC(\"{}/NAME\"), or call set_attach_target before loading",
-            spec.sec_name
-        )));
-    };
+    let name = target_name(spec, chosen)?;
     if let Some(prog) = &chosen.prog {
         return Ok((find_in_program(kernel, prog, name)?, None));
     }

@@ -1,11 +1,14 @@
 //! The object's BTF in the kernel, in a form that the kernel accepts.
 
+use std::borrow::Cow;
+
 use oxbpf_btf::sanitize::{SanitizeFeatures, sanitize};
+use oxbpf_btf::{Btf, BtfError, ByteOrder};
 use oxbpf_kernel::{BtfFd, BtfLoad, LogBuf};
 use oxbpf_uapi::{Cmd, Errno};
 
 use super::state::Core;
-use crate::error::{At, Frame, Result};
+use crate::error::{At, Error, Frame, Result};
 use crate::feature::{Feature, Features};
 
 /// Bytes for the kernel's reasons when BTF is refused.
@@ -18,7 +21,14 @@ impl Core {
     pub(super) fn load_btf(&mut self) -> Result<()> {
         let Some(btf) = self.spec.btf.clone() else { return Ok(()) };
         let level = u32::from(self.options.log_level != 0);
-        let mut result = load(self, btf.raw(), level);
+        // A loader program may be for a machine of the other byte order.
+        let bytes = match self.spec.is_foreign_endian {
+            true => {
+                foreign(&btf).map_err(|e| Error::invalid_object("").with_errno(e.errno()).with_source(e))?
+            }
+            false => btf.raw().into(),
+        };
+        let mut result = load(self, &bytes, level);
         match result {
             Ok(_) => {}
             // A kernel without the command, or a caller who may not use it.
@@ -63,6 +73,12 @@ fn load(core: &Core, bytes: &[u8], level: u32) -> Result<BtfFd, Errno> {
         Err(e) if level == 0 && log::log_enabled!(log::Level::Debug) && e != Errno::EPERM => attempt(1),
         result => result,
     }
+}
+
+/// The bytes of BTF in the byte order of other machines.
+fn foreign(btf: &Btf) -> Result<Cow<'static, [u8]>, BtfError> {
+    let btf = Btf::parse(btf.raw().to_vec())?.with_byte_order(ByteOrder::FOREIGN);
+    Ok(btf.to_bytes()?.into_owned().into())
 }
 
 fn known(features: &Features) -> SanitizeFeatures {

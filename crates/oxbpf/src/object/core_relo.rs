@@ -27,6 +27,10 @@ impl Core {
     /// Relocates all code that may be loaded. What nothing in the kernel matches becomes an instruction that the verifier
     /// rejects if it is reached.
     pub(super) fn relocate_core(&mut self, types: &KernelTypes) -> Result<()> {
+        if self.relocates_late() {
+            // The kernel that carries the load out has the types.
+            return Ok(());
+        }
         let sites = self.core_sites()?;
         let Some(local) = self.spec.btf.clone().filter(|_| !sites.is_empty()) else { return Ok(()) };
         let (relocated, failed) = self

@@ -336,6 +336,9 @@ fn fill(live: &OwnedMap, spec: &MapSpec) -> Result<Option<Mapping>> {
 /// Maps an arena into this process, where its addresses are those that programs use, and puts the object's variables in. Gives the
 /// memory, and where in it they begin.
 fn open_arena(live: &OwnedMap, features: &Features, spec: &MapSpec) -> Result<(Option<Mapping>, u64)> {
+    if live.kernel().is_deferred() && spec.data.is_empty() {
+        return Ok((None, 0));
+    }
     let page = page_size(live.kernel());
     let len = u64::from(spec.max_entries).saturating_mul(page);
     let mapping = match spec.map_extra {
@@ -370,7 +373,8 @@ fn page_size(kernel: &Kernel) -> u64 {
 }
 
 fn write_first(live: &OwnedMap, data: &[u8]) -> Result<()> {
-    if data.iter().all(|b| *b == 0) {
+    // A loader program has a place for contents that its runner chooses.
+    if data.iter().all(|b| *b == 0) && !live.kernel().is_deferred() {
         return Ok(());
     }
     live.update(&0u32.to_ne_bytes(), data, Default::default())

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use oxbpf_btf::{Btf, TypeId, essential_name};
 use oxbpf_kernel::{Fact, Handle};
-use oxbpf_object::{ExternKind, ExternSpec, MapOrigin};
+use oxbpf_object::{ExternKind, ExternSpec, KconfigForm, MapOrigin};
 use oxbpf_uapi::{BtfKind, Errno};
 
 use super::core_relo::is_compatible;
@@ -23,6 +23,8 @@ use crate::kconfig::{self, KconfigType};
 pub(super) enum Resolved {
     /// A weak one that the kernel does not have.
     Missing,
+    /// To be found by name when a deferred load is carried out.
+    Late,
     /// Its value is in the `.kconfig` map at this byte offset.
     Kconfig(u32),
     /// Its kernel address.
@@ -43,6 +45,12 @@ impl Core {
         let externs = self.spec.externs.clone();
         let mut resolved = vec![Resolved::Missing; externs.len()];
         self.resolve_kconfig(&externs, &mut resolved)?;
+        if self.kernel.is_deferred() {
+            let late = externs.iter().zip(&mut resolved);
+            let late = late.filter(|(spec, _)| !matches!(spec.kind, ExternKind::Kconfig { .. }));
+            late.for_each(|(_, out)| *out = Resolved::Late);
+            return self.check_found(&externs, resolved, types);
+        }
         resolve_addresses(self, &externs, &mut resolved)?;
         for (spec, out) in externs.iter().zip(&mut resolved) {
             let found = match spec.kind {
@@ -52,6 +60,15 @@ impl Core {
             };
             *out = found.at(|| Frame::Extern(spec.name.clone()))?;
         }
+        self.check_found(&externs, resolved, types)
+    }
+
+    fn check_found(
+        &self,
+        externs: &[ExternSpec],
+        resolved: Vec<Resolved>,
+        types: &KernelTypes,
+    ) -> Result<Vec<Resolved>> {
         for (spec, resolved) in externs.iter().zip(&resolved) {
             match resolved {
                 Resolved::Missing if spec.is_weak => {
@@ -96,17 +113,21 @@ impl Core {
                 collect(&String::from_utf8_lossy(&text), &wanted, &mut values)?;
             }
         }
+        let is_foreign = self.spec.is_foreign_endian;
         let map = self.spec.maps.iter_mut().find(|m| m.origin == MapOrigin::Kconfig);
         let Some(map) = map else { return Ok(()) };
         for (spec, out) in externs.iter().zip(resolved) {
-            let ExternKind::Kconfig { offset, .. } = spec.kind else { continue };
-            let Some(bytes) = values.get(spec.name.as_str()) else {
+            let ExternKind::Kconfig { offset, form, .. } = spec.kind else { continue };
+            let Some(bytes) = values.get_mut(spec.name.as_str()) else {
                 // The map has a place for it, zeroed.
                 if spec.is_weak {
                     *out = Resolved::Kconfig(offset);
                 }
                 continue;
             };
+            if is_foreign && matches!(form, KconfigForm::Int | KconfigForm::Tristate) {
+                bytes.reverse();
+            }
             let start = offset as usize;
             let place = map.data.get_mut(start..start + bytes.len());
             let outside = || Error::invalid_object("it lies outside the .kconfig map");

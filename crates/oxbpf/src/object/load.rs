@@ -3,7 +3,7 @@
 //! A program is loaded without a log first, which is fast. If the kernel refuses it, what an older kernel may not know is taken
 //! out and it is tried again; then it is loaded once more with a log, whose buffer grows until the log fits.
 
-use oxbpf_kernel::{AttachTarget as Target, Command, LogBuf, ProgBindMap, ProgFd, ProgLoad};
+use oxbpf_kernel::{AttachTarget as Target, Command, Late, LogBuf, ProgBindMap, ProgFd, ProgLoad};
 use oxbpf_object::{ExtInfo, MapOrigin, ProgId, ProgramSpec};
 use oxbpf_uapi::flags::ProgLoadFlags;
 use oxbpf_uapi::insn::{BPF_CALL, BPF_JMP};
@@ -132,6 +132,12 @@ impl Core {
         let mut text = if level == 0 { Vec::new() } else { vec![0; len] };
         let mut request = self.request(spec, row, insns);
         request.log = (level != 0).then(|| LogBuf { level, buf: &mut text, true_size: 0 });
+        let late = row.late.symbols(&self.spec.externs);
+        request.core_relos = &row.late.core_relos;
+        request.late = Late {
+            symbols: &late,
+            attach: row.late.attach.as_ref().map(|(name, kind)| (name.as_str(), *kind)),
+        };
         request.kern_version = how.kern_version;
         request.prog_name = how.name;
         request.expected_attach_type = how.attach_type;

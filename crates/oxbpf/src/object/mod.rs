@@ -12,6 +12,7 @@ mod btf;
 mod builder;
 mod core_relo;
 mod create;
+mod deferred;
 mod externs;
 mod globals;
 mod handler;

@@ -24,7 +24,9 @@ impl Core {
 
     fn prepare_steps(&mut self) -> Result<()> {
         self.check_loadable()?;
-        self.prepare_token()?;
+        if !self.kernel.is_deferred() {
+            self.prepare_token()?;
+        }
         let types = KernelTypes::new(&self.kernel);
         let externs = self.resolve_externs(&types)?;
         self.lay_out_struct_ops(&types)?;
@@ -39,6 +41,9 @@ impl Core {
 
     /// Refuses what can't be loaded, before anything is created.
     fn check_loadable(&self) -> Result<()> {
+        if self.kernel.is_deferred() {
+            return self.check_deferrable();
+        }
         if self.spec.is_foreign_endian {
             return Err(Error::invalid_object("the object is for machines of the other byte order")
                 .with_errno(Errno(4003)));

@@ -1,14 +1,15 @@
 //! Final instructions: programs with their functions, with maps, externs and debug records filled in.
 
 use oxbpf_object::{
-    CodeId, ExtInfo, ExtRecords, ExternId, MapId, MapOrigin, ProgId, ProgramCode, Reloc, RelocTarget,
-    assemble,
+    CodeId, ExtInfo, ExtRecords, ExternId, ExternKind, MapId, MapOrigin, ProgId, ProgramCode, Reloc,
+    RelocTarget, assemble,
 };
 use oxbpf_uapi::Insn;
 use oxbpf_uapi::insn::{
     BPF_CALL, BPF_JMP, BPF_PSEUDO_BTF_ID, BPF_PSEUDO_KFUNC_CALL, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE,
 };
 
+use super::deferred::LateRelocs;
 use super::externs::Resolved;
 use super::jump_table::Tables;
 use super::prepare::in_object;
@@ -27,6 +28,7 @@ struct Relocated {
     /// Data maps whose addresses the instructions have.
     used_maps: Vec<MapId>,
     jump_tables: Tables,
+    late: LateRelocs,
 }
 
 /// A call that the verifier rejects if it is reached, by a number that tells why.
@@ -46,7 +48,8 @@ impl Core {
             .collect::<Result<_>>()?;
         for (id, relocated) in wanted.into_iter().zip(done) {
             let Some(row) = self.programs.get_mut(id.0 as usize) else { continue };
-            let Relocated { code, info, used_maps, jump_tables } = relocated;
+            let Relocated { code, info, used_maps, jump_tables, late } = relocated;
+            row.late = late;
             row.insns = code.insns;
             row.pieces = code.funcs;
             row.info = info;
@@ -64,15 +67,17 @@ impl Core {
     ) -> Result<Relocated> {
         let mut code = in_object(assemble(&self.spec, id))?;
         let (mut used_maps, mut jump_tables) = (Vec::new(), Tables::new());
-        for (index, reloc) in (0..).zip(core::mem::take(&mut code.relocs)) {
-            self.apply(&mut code, &reloc, externs, &mut used_maps, &mut jump_tables)
+        let relocs = core::mem::take(&mut code.relocs);
+        for (index, reloc) in (0..).zip(&relocs) {
+            self.apply(&mut code, reloc, externs, &mut used_maps, &mut jump_tables)
                 .at(|| Frame::Insn(reloc.insn))
                 .at(|| Frame::Reloc { index, symbol: self.symbol_of(&reloc.target) })?;
         }
         used_maps.sort_unstable();
         used_maps.dedup();
         let info = in_object(records.ext_info(&code))?;
-        Ok(Relocated { code, info, used_maps, jump_tables })
+        let late = self.late_relocs(&code, &relocs, records);
+        Ok(Relocated { code, info, used_maps, jump_tables, late })
     }
 
     fn apply(
@@ -113,6 +118,10 @@ impl Core {
                         insn.imm = kernel_id.0 as i32;
                         insn.off = *fd_index;
                     }
+                    Some(Resolved::Late) => {
+                        *insn = insn.with_src(BPF_PSEUDO_KFUNC_CALL);
+                        (insn.imm, insn.off) = (0, 0);
+                    }
                     _ => *insn = poison(POISON_KFUNC.saturating_add(id.0 as i32)),
                 }
                 Some(())
@@ -145,6 +154,10 @@ impl Core {
             Resolved::Btf { id, fd, .. } => set_imm64(insns, at, BPF_PSEUDO_BTF_ID, id.0 as i32, fd),
             Resolved::Address(address) => set_imm64(insns, at, 0, address as i32, (address >> 32) as i32),
             Resolved::Missing => set_imm64(insns, at, 0, 0, 0),
+            Resolved::Late => {
+                let is_typed = !matches!(self.spec.externs.get(id.0 as usize)?.kind, ExternKind::KsymAddr);
+                set_imm64(insns, at, if is_typed { BPF_PSEUDO_BTF_ID } else { 0 }, 0, 0)
+            }
         }
     }
 

@@ -103,6 +103,8 @@ pub(crate) struct ProgRow {
     pub(crate) jump_tables: Vec<MapFd>,
     /// Function and line records.
     pub(crate) info: ExtInfo,
+    /// What is left to the kernel that carries a deferred load out.
+    pub(crate) late: super::deferred::LateRelocs,
     pub(crate) fd: Option<ProgFd>,
 }
 
@@ -163,6 +165,12 @@ impl Core {
             usdt: Arc::default(),
             failed_core: Vec::new(),
         }
+    }
+
+    /// Loads into another kernel from now on.
+    pub(crate) fn set_kernel(&mut self, kernel: Kernel) {
+        self.features = Features::of(&kernel);
+        self.kernel = kernel;
     }
 
     /// How far the object has come.

@@ -1,0 +1,340 @@
+//! Loader programs: an object's load as a program, made with [`OpenObject::gen_loader`] and run with [`Loader`].
+//!
+//! ```no_run
+//! use oxbpf::loader::{GenHash, Loader};
+//! use oxbpf::ObjectBuilder;
+//!
+//! // Where the object is: no kernel is asked for anything but configuration values.
+//! let program = ObjectBuilder::new().open_file("opensnoop.bpf.o")?.gen_loader(GenHash::None)?;
+//! // Where it is loaded: neither ELF nor BTF is read, the kernel finds types and symbols.
+//! let loaded = Loader::new(&oxbpf::kernel(), &program).run()?;
+//! for map in loaded.maps() {
+//!     println!("{} has room for {}", map.name(), map.max_entries());
+//! }
+//! # Ok::<(), oxbpf::Error>(())
+//! ```
+//!
+//! What a loader program can't have: struct_ops maps, variables in arenas, pins, extension programs. Kernels since 5.14 run them,
+//! CO-RE relocations need 5.17.
+
+use oxbpf_kernel::{GetInfo, InfoBuffers, Kernel, LogBuf, MapCreate, MapFd, ProgFd, ProgLoad, ProgTestRun};
+use oxbpf_uapi::flags::ProgLoadFlags;
+use oxbpf_uapi::info::MapInfo;
+use oxbpf_uapi::{Cmd, Errno, Insn, MapType, ProgType};
+use zerocopy::IntoBytes;
+
+use crate::error::{At, Error, ErrorKind, Frame, Result, VerifierLog};
+use crate::map::OwnedMap;
+use crate::object::OpenObject;
+
+pub use oxbpf_loader_gen::{GenError, GenHash, GenOptions, LoaderGen, LoaderProgram, MapInput};
+
+/// Names that bpftool's loaders have too.
+const MAP_NAME: &str = "__loader.map";
+const PROG_NAME: &str = "__loader.prog";
+/// The licence that the helpers of a loader program ask for.
+const LICENSE: &str = "Dual BSD/GPL";
+/// Bytes for the kernel's log of a command that failed.
+const LOG_LEN: usize = (1 << 24) - 1;
+
+impl OpenObject {
+    /// Makes the load of the object a program, which any kernel can run that is new enough; the object may be for machines of the other byte
+    /// order. The kernel of the object is asked for configuration values only.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` for what a loader program can't have, `NotFound` for configuration values, and [`GenError`].
+    #[doc(alias = "bpf_object__gen_loader")]
+    pub fn gen_loader(mut self, gen_hash: GenHash) -> Result<LoaderProgram> {
+        let is_little_endian = self.0.spec.is_foreign_endian != cfg!(target_endian = "little");
+        let options = GenOptions { is_little_endian, gen_hash };
+        let recorder = std::sync::Arc::new(LoaderGen::new(options, Some(self.0.kernel.clone())));
+        self.0.set_kernel(Kernel::from_arc(recorder.clone()));
+        let frame = self.0.frame();
+        let _object = self.load()?;
+        recorder.finish().map_err(|e| Error::kernel(e.errno()).with_message(e.to_string())).at(|| frame)
+    }
+}
+
+/// A signature of a loader program, and where the key is that it is checked with.
+#[derive(Clone, Copy, Debug)]
+pub struct Signature<'a> {
+    /// PKCS#7, detached, in DER.
+    pub bytes: &'a [u8],
+    /// Serial number of a keyring, or a special one such as [`SESSION_KEYRING`]; 0, 1 and 2 are the system's built-in, secondary
+    /// and platform keys.
+    pub keyring_id: i32,
+    /// How it covers the program's data; what the program was generated with.
+    pub gen_hash: GenHash,
+}
+
+/// Keyring of the session (`KEY_SPEC_SESSION_KEYRING`).
+pub const SESSION_KEYRING: i32 = -3;
+
+/// Runs a loader program.
+#[derive(Debug)]
+#[doc(alias = "bpf_load_and_run")]
+pub struct Loader<'a> {
+    kernel: &'a Kernel,
+    program: &'a LoaderProgram,
+    maps: Vec<MapInput<'a>>,
+    signature: Option<Signature<'a>>,
+}
+
+/// What a loader program created. Dropping it releases the maps and programs.
+#[derive(Debug)]
+pub struct Loaded {
+    maps: Vec<OwnedMap>,
+    programs: Vec<(String, ProgFd)>,
+}
+
+impl Loaded {
+    /// The maps, in the order of [`LoaderProgram::maps`].
+    pub fn maps(&self) -> &[OwnedMap] {
+        &self.maps
+    }
+
+    /// Names and descriptors of the programs, in the order of [`LoaderProgram::programs`].
+    pub fn programs(&self) -> &[(String, ProgFd)] {
+        &self.programs
+    }
+
+    /// A map by its name in the kernel.
+    pub fn map(&self, name: &str) -> Option<&OwnedMap> {
+        self.maps.iter().find(|m| m.name() == name)
+    }
+
+    /// A program by its function name.
+    pub fn program(&self, name: &str) -> Option<&ProgFd> {
+        self.programs.iter().find(|(n, _)| n == name).map(|(_, fd)| fd)
+    }
+}
+
+impl<'a> Loader<'a> {
+    /// Runs `program` in `kernel`.
+    pub fn new(kernel: &'a Kernel, program: &'a LoaderProgram) -> Self {
+        Self { kernel, program, maps: vec![MapInput::default(); program.maps.len()], signature: None }
+    }
+
+    /// Chooses size or first contents of the `index`-th map. A program that was generated with a hash ignores it.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such map.
+    pub fn map(mut self, index: usize, input: MapInput<'a>) -> Result<Self> {
+        let count = self.maps.len();
+        let place = self.maps.get_mut(index);
+        *place.ok_or_else(|| Error::not_found(format!("it creates {count} maps")))? = input;
+        Ok(self)
+    }
+
+    /// Has the kernel verify a signature (Linux 6.18).
+    #[must_use]
+    pub fn signature(mut self, signature: Signature<'a>) -> Self {
+        self.signature = Some(signature);
+        self
+    }
+
+    /// Loads the program and runs it once.
+    ///
+    /// # Errors
+    /// `Verifier` with the log of the program that the kernel refused; `PermissionDenied` or `EKEYREJECTED` and others, with a hint, for a
+    /// signature that does not hold; what the kernel says of a command. Nothing is left behind.
+    pub fn run(self) -> Result<Loaded> {
+        self.run_steps().at(|| Frame::Step("run loader program"))
+    }
+
+    fn run_steps(&self) -> Result<Loaded> {
+        let map = self.create_data()?;
+        let prog = self.load(&map)?;
+        let context = match self.attempt(&prog, &mut []) {
+            Ok(context) => context,
+            Err(e) => {
+                // Once more for the log of what failed.
+                let mut log = vec![0; LOG_LEN];
+                let map = self.create_data()?;
+                let again = self.attempt(&self.load(&map)?, &mut log);
+                let log = LogBuf { level: 1, buf: &mut log, true_size: 0 }.text();
+                match again {
+                    Ok(context) => context,
+                    Err(_) => return Err(self.explain(e, log)),
+                }
+            }
+        };
+        self.adopt(&context)
+    }
+
+    fn create_data(&self) -> Result<MapFd> {
+        let program = self.program;
+        let hash = program.insns_hash();
+        let value_size = u32::try_from(program.data.len()).map_err(|_| Errno::E2BIG);
+        let request = MapCreate {
+            map_type: MapType::ARRAY,
+            map_name: MAP_NAME,
+            key_size: 4,
+            value_size: value_size.at(|| Frame::Command(Cmd::MAP_CREATE))?,
+            max_entries: 1,
+            excl_prog_hash: if self.signature.is_some() { &hash } else { &[] },
+            ..MapCreate::default()
+        };
+        let map =
+            self.kernel.map_create(request).at(|| Frame::Command(Cmd::MAP_CREATE)).map_err(|e| {
+                match (self.signature, e.errno()) {
+                    (Some(_), Errno::E2BIG | Errno::EINVAL) => e.with_hint("signed programs need Linux 6.18"),
+                    _ => e,
+                }
+            })?;
+        let updated = self.kernel.map_update_elem(&map, &0u32.to_ne_bytes(), &program.data, 0);
+        updated.at(|| Frame::Command(Cmd::MAP_UPDATE_ELEM))?;
+        self.kernel.map_freeze(&map).at(|| Frame::Command(Cmd::MAP_FREEZE))?;
+        if self.signature.is_some_and(|s| s.gen_hash == GenHash::ByProgram) {
+            self.compute_hash(&map)?;
+        }
+        Ok(map)
+    }
+
+    /// Has the kernel compute the map's hash, which the program compares with the one that was signed with it.
+    fn compute_hash(&self, map: &MapFd) -> Result<()> {
+        let (mut info, mut hash) = (MapInfo::default(), [0; 32]);
+        let buffers = InfoBuffers::Map { hash: &mut hash };
+        let request = GetInfo { object: map, info: info.as_mut_bytes(), buffers };
+        self.kernel.get_info(request).at(|| Frame::Command(Cmd::OBJ_GET_INFO_BY_FD))?;
+        Ok(())
+    }
+
+    fn load(&self, map: &MapFd) -> Result<ProgFd> {
+        let insns: Vec<Insn> = self
+            .program
+            .insns
+            .chunks_exact(8)
+            .filter_map(|c| c.first_chunk())
+            .map(|c| Insn::from_bytes(*c, cfg!(target_endian = "little")))
+            .collect();
+        let fd_array = [(**map).clone()];
+        let request = |log| {
+            let signature = self.signature.map_or(&[][..], |s| s.bytes);
+            ProgLoad {
+                prog_type: ProgType::SYSCALL,
+                prog_name: PROG_NAME,
+                license: LICENSE,
+                insns: &insns,
+                fd_array: &fd_array,
+                fd_array_is_bound: self.signature.is_some_and(|s| s.gen_hash == GenHash::ByKernel),
+                prog_flags: ProgLoadFlags::SLEEPABLE.bits(),
+                signature,
+                keyring_id: self.signature.map_or(0, |s| s.keyring_id),
+                log,
+                ..ProgLoad::default()
+            }
+        };
+        let frame = || Frame::Command(Cmd::PROG_LOAD);
+        let errno = match self.kernel.prog_load(request(None)).0 {
+            Ok(prog) => return Ok(prog),
+            Err(e) => e,
+        };
+        if self.signature.is_some() && is_of_signature(errno) {
+            return Err(signature_error(errno).at(frame()));
+        }
+        let mut text = vec![0; LOG_LEN];
+        let log = LogBuf { level: 1, buf: &mut text, true_size: 0 };
+        let (again, done) = self.kernel.prog_load(request(Some(log)));
+        if let Ok(prog) = again {
+            return Ok(prog);
+        }
+        let log = done.log.map(|l| l.text()).unwrap_or_default();
+        let error = match errno {
+            Errno::EINVAL if log.is_empty() => {
+                Error::kernel(errno).with_hint("loader programs need Linux 5.14, with CONFIG_BPF_SYSCALL")
+            }
+            _ => Error::kernel(errno),
+        };
+        Err(with_log(error, log).at(frame()))
+    }
+
+    /// Runs the program; the log of the last command that had one is in `log`.
+    fn attempt(&self, prog: &ProgFd, log: &mut [u8]) -> Result<oxbpf_loader_gen::Context> {
+        let mut context = self.program.context();
+        let inputs = self.maps.iter().enumerate();
+        let mut buffers: Vec<_> = inputs.filter_map(|(i, input)| context.set_map(i, input)).collect();
+        if !log.is_empty() {
+            buffers.push(context.set_log(1, log));
+        }
+        let bytes = context.bytes().to_vec();
+        let mut out = vec![0; bytes.len()];
+        let request = ProgTestRun {
+            ctx_in: &bytes,
+            ctx_out: Some(&mut out),
+            ctx_buffers: buffers,
+            ..ProgTestRun::new(prog)
+        };
+        let ran = self.kernel.prog_test_run(request).at(|| Frame::Command(Cmd::PROG_TEST_RUN))?;
+        let retval = ran.retval as i32;
+        context.set_bytes(out);
+        if retval < 0 { Err(Error::kernel(Errno(retval.saturating_neg()))) } else { Ok(context) }
+    }
+
+    /// Takes the descriptors over; what is missing was not created.
+    fn adopt(&self, context: &oxbpf_loader_gen::Context) -> Result<Loaded> {
+        let take = |number: i32| self.kernel.adopt(number);
+        let maps = (0..self.program.maps.len()).map(|i| take(context.map_fd(i)).map(MapFd));
+        let programs = (0..self.program.programs.len()).map(|i| take(context.prog_fd(i)).map(ProgFd));
+        // All are taken over before one that is missing is an error, so that none stays open.
+        let (maps, programs): (Vec<_>, Vec<_>) = (maps.collect(), programs.collect());
+        let frame = || Frame::Step("take descriptors");
+        let maps = maps.into_iter().collect::<core::result::Result<Vec<_>, _>>().at(frame)?;
+        let programs = programs.into_iter().collect::<core::result::Result<Vec<_>, _>>().at(frame)?;
+        let maps = maps.into_iter().map(|fd| OwnedMap::from_fd(self.kernel, fd)).collect::<Result<_>>()?;
+        let names = self.program.programs.iter().cloned();
+        Ok(Loaded { maps, programs: names.zip(programs).collect() })
+    }
+
+    fn explain(&self, error: Error, log: String) -> Error {
+        let error = match (self.signature, error.errno()) {
+            (Some(Signature { gen_hash: GenHash::ByProgram, .. }), Errno::EINVAL) if log.is_empty() => {
+                error.with_hint("the program says so too if its data are not those that it was signed with")
+            }
+            _ => error,
+        };
+        with_log(error, log)
+    }
+}
+
+/// Adds what the kernel said.
+fn with_log(error: Error, log: String) -> Error {
+    if log.trim().is_empty() {
+        return error;
+    }
+    error.with_kind(ErrorKind::Verifier).at(Frame::Verifier(VerifierLog::new(log)))
+}
+
+/// Whether a refusal is one that the check of a signature gives.
+fn is_of_signature(errno: Errno) -> bool {
+    SIGNATURE_ERRORS.iter().any(|(e, ..)| *e == errno)
+}
+
+/// What the kernel means by the errors of `verify_pkcs7_signature` and the keyring's lookup.
+const SIGNATURE_ERRORS: &[(Errno, &str, &str)] = &[
+    (
+        Errno::EKEYREJECTED,
+        "the signature does not hold for this program",
+        "program, data or signature were changed, or the signature is of another program",
+    ),
+    (
+        Errno::ENOKEY,
+        "the keyring has no key for the signature, or is not there",
+        "add the certificate to it: keyctl padd asymmetric NAME KEYRING < cert.der",
+    ),
+    (Errno::EKEYEXPIRED, "the key of the signature has expired", ""),
+    (Errno::EKEYREVOKED, "the key of the signature was revoked", ""),
+    (Errno::EBADMSG, "the signature is not PKCS#7 in DER", ""),
+    (
+        Errno::ENOPKG,
+        "the kernel lacks an algorithm of the signature",
+        "sign with RSA and SHA-256, and with a certificate of a size that the kernel knows",
+    ),
+];
+
+fn signature_error(errno: Errno) -> Error {
+    let row = SIGNATURE_ERRORS.iter().find(|(e, ..)| *e == errno);
+    let Some((_, message, hint)) = row else { return Error::kernel(errno) };
+    let error = Error::kernel(errno).with_message(*message);
+    if hint.is_empty() { error } else { error.with_hint(*hint) }
+}
