@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("oxbpf-relo", 2),
     ("oxbpf-loader-gen", 3),
     ("oxbpf-sys", 3),
+    ("oxbpf-linker", 3),
     ("oxbpf-verifier", 3),
     ("oxbpf-vm", 3),
     ("oxbpf", 4),
@@ -29,8 +30,16 @@ const LAYERS: &[(&str, u8)] = &[
 const SAME_LAYER: &[(&str, &str)] = &[("oxbpf-elf", "oxbpf-btf")];
 
 /// Crates that never touch a kernel, a file or a clock.
-const PURE: &[&str] =
-    &["oxbpf-uapi", "oxbpf-btf", "oxbpf-elf", "oxbpf-asm", "oxbpf-object", "oxbpf-relo", "oxbpf-verifier"];
+const PURE: &[&str] = &[
+    "oxbpf-uapi",
+    "oxbpf-btf",
+    "oxbpf-elf",
+    "oxbpf-asm",
+    "oxbpf-object",
+    "oxbpf-relo",
+    "oxbpf-linker",
+    "oxbpf-verifier",
+];
 
 /// Files that may hold unsafe code; ARCHITECTURE.md lists the same.
 pub const UNSAFE_FILES: &[&str] = &[

@@ -35,6 +35,7 @@ const SUITES: &[(&str, &[&str])] = &[
             "net_sections",
         ],
     ),
+    ("oxbpf-runtime", &["--test", "both"]),
     ("oxbpf-cli", &["--test", "examples"]),
 ];
 

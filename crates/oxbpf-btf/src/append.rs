@@ -6,7 +6,18 @@ use crate::builder::MAX_TYPES;
 use crate::fields;
 use crate::lookup::{hash_name, hash_str_at};
 use crate::raw::TYPE_LEN;
-use crate::{Btf, BtfBuilder, BtfError, TypeId};
+use crate::{Btf, BtfBuilder, BtfError, TypeId, TypeRef};
+
+/// What [`BtfBuilder::append_selected`] is to do with a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// Append a copy.
+    Copy,
+    /// Nothing: this own type stands for it.
+    Use(TypeId),
+    /// Nothing.
+    Skip,
+}
 
 impl BtfBuilder {
     /// Appends a copy of one type of `other`. Its strings are added; the ids that it refers to stay as they are, so they
@@ -64,6 +75,65 @@ impl BtfBuilder {
             }
         }
         done.map(|()| first)
+    }
+
+    /// Appends copies of some own types of `other`, as `place` says for each in the order of their ids, and gives by id of
+    /// `other` where each is now, [`TypeId::VOID`] for what was left out. References among them are changed to the new ids.
+    ///
+    /// `other` must not be split.
+    ///
+    /// # Errors
+    /// `OtherBase` if it is; `UnknownKind` if it is unknown where a kind's ids and strings are; `BadReference` for a type
+    /// that is copied and refers to one that is left out or does not exist; `BadStringOffset`; `TooLong`. Then types that
+    /// were appended stay, without a reference to be relied on.
+    pub fn append_selected(
+        &mut self,
+        other: &Btf,
+        mut place: impl FnMut(TypeRef<'_>) -> Placement,
+    ) -> Result<Vec<TypeId>, BtfError> {
+        if other.base().is_some() {
+            return Err(BtfError::OtherBase);
+        }
+        self.reserve_strs(other.own_strs().len());
+        let mut strs = StrMap::new(other);
+        let mut ids = vec![TypeId::VOID; other.type_count() as usize];
+        let first = self.offsets.len();
+        let mut copied = Vec::new();
+        let mut record = Vec::new();
+        for t in other.own_types() {
+            let at = t.id().0 as usize;
+            let id = match place(t) {
+                Placement::Skip => continue,
+                Placement::Use(id) => id,
+                Placement::Copy if !fields::is_known(t.kind()) => {
+                    return Err(BtfError::UnknownKind { id: t.id().0, offset: 0, kind: t.kind().0 });
+                }
+                Placement::Copy => {
+                    record.clear();
+                    for word in [t.name_off(), t.info(), t.type_id().0] {
+                        record.extend_from_slice(&word.to_ne_bytes());
+                    }
+                    record.extend_from_slice(t.tail());
+                    fields::update_str_offs(&mut record, |off| strs.map(self, other, off))?;
+                    copied.push(t.id().0);
+                    self.push_records(&record, &[0])?
+                }
+            };
+            if let Some(slot) = ids.get_mut(at) {
+                *slot = id;
+            }
+        }
+        let mut types = core::mem::take(&mut self.types);
+        let own = self.offsets.get(first..).unwrap_or_default().iter().zip(copied);
+        let done = own.into_iter().try_for_each(|(&off, id)| {
+            let record = types.get_mut(off as usize..).unwrap_or_default();
+            fields::update_type_ids(record, |target| match ids.get(target as usize) {
+                Some(new) if target == 0 || !new.is_void() => Ok(new.0),
+                _ => Err(BtfError::BadReference { id, target }),
+            })
+        });
+        self.types = types;
+        done.map(|()| ids)
     }
 
     /// Appends records as they are, given where each begins; gives the id of the first.

@@ -84,6 +84,17 @@ impl BtfBuilder {
         Ok(())
     }
 
+    /// Sets what a variable or function refers to: its type or prototype.
+    ///
+    /// # Errors
+    /// `NoSuchType` unless `id` is an own type, `BadType` if it is something else.
+    pub fn set_target(&mut self, id: TypeId, to: TypeId) -> Result<(), BtfError> {
+        let var = self.own(id, "no variable or function", BtfKind::VAR);
+        let (off, _) = var.or_else(|_| self.own(id, "no variable or function", BtfKind::FUNC))?;
+        put(&mut self.types, off + 8, to.0);
+        Ok(())
+    }
+
     /// Sets a variable's type and who sees it.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use core::ops::Range;
 use oxbpf_uapi::consts::CoreReloKind;
 
 use crate::raw::{self, u32_at};
-use crate::{Btf, BtfError, ByteOrder, Bytes, TypeId};
+use crate::{Btf, BtfError, ByteOrder, Bytes, ExtTable, TypeId};
 
 /// Bytes of the header without and with CO-RE relocations.
 const HEADER_LEN: u32 = 24;
@@ -212,6 +212,24 @@ impl BtfExt {
             let (insn_off, type_id) = (word(rec, 0), TypeId(word(rec, 1)));
             Ok(CoreRelo { insn_off, type_id, access_str, kind: CoreReloKind(word(rec, 3)) })
         })
+    }
+
+    /// The records of a table by ELF section, as stored, native-endian.
+    ///
+    /// # Errors
+    /// A section's name that cannot be read.
+    pub fn records<'b>(
+        &'b self,
+        table: ExtTable,
+        btf: &'b Btf,
+    ) -> Result<Vec<InfoSec<'b, &'b [u8]>>, BtfError> {
+        let [func, line, core] = self.tables();
+        let sub = match table {
+            ExtTable::Func => func,
+            ExtTable::Line => line,
+            ExtTable::Core => core,
+        };
+        self.sections(sub, btf, Ok)
     }
 
     /// Bytes of a function record, a line record and a relocation; 0 for a table that is not there.

@@ -42,6 +42,41 @@ struct Records {
     sections: Vec<(u32, Vec<u8>)>,
 }
 
+impl Records {
+    /// The records of a section, which begins here unless it has some.
+    fn section(&mut self, name: u32) -> &mut Vec<u8> {
+        let at = self.sections.iter().position(|(n, _)| *n == name).unwrap_or(self.sections.len());
+        if at == self.sections.len() {
+            self.sections.push((name, Vec::new()));
+        }
+        &mut self.sections[at].1
+    }
+}
+
+/// One of the tables of BTF.ext.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExtTable {
+    /// Functions.
+    Func,
+    /// Source lines.
+    Line,
+    /// CO-RE relocations.
+    Core,
+}
+
+impl ExtTable {
+    /// Every table, in the order in which they are stored.
+    pub const ALL: [Self; 3] = [Self::Func, Self::Line, Self::Core];
+
+    /// Bytes of a record that has the fields of the format and nothing else.
+    pub const fn min_rec_size(self) -> u32 {
+        match self {
+            Self::Func => 8,
+            Self::Line | Self::Core => 16,
+        }
+    }
+}
+
 impl BtfExtBuilder {
     /// Without records.
     pub fn new() -> Self {
@@ -59,32 +94,51 @@ impl BtfExtBuilder {
         BtfExtBuilder { tables }
     }
 
-    fn add(&mut self, table: usize, section: u32, words: &[u32]) {
-        let Some(records) = self.tables.get_mut(table) else { return };
+    /// Adds native-endian records of `rec_size` bytes each, as they are.
+    ///
+    /// # Errors
+    /// `BadArgument` if records of another size are there, `bytes` is not a multiple of the size, or the size less than
+    /// that of the table's fields.
+    pub fn add_records(
+        &mut self,
+        table: ExtTable,
+        section: u32,
+        rec_size: u32,
+        bytes: &[u8],
+    ) -> Result<(), BtfError> {
+        let bad = |why| Err(BtfError::BadArgument { what: "records", why });
+        let Some(records) = self.tables.get_mut(table as usize) else { return Ok(()) };
+        if rec_size < table.min_rec_size() || rec_size % 4 != 0 || bytes.len() % rec_size as usize != 0 {
+            return bad("not of that size");
+        }
+        if records.rec_size != 0 && records.rec_size != rec_size {
+            return bad("of another size than those that are there");
+        }
+        records.rec_size = rec_size;
+        records.section(section).extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn add(&mut self, table: ExtTable, section: u32, words: &[u32]) {
+        let Some(records) = self.tables.get_mut(table as usize) else { return };
         if records.rec_size == 0 {
             records.rec_size = 4 * words.len() as u32;
         }
-        let at = match records.sections.iter().position(|(name, _)| *name == section) {
-            Some(at) => at,
-            None => {
-                records.sections.push((section, Vec::new()));
-                records.sections.len() - 1
-            }
-        };
-        let Some((_, bytes)) = records.sections.get_mut(at) else { return };
-        let end = bytes.len() + records.rec_size as usize;
+        let rec_size = records.rec_size as usize;
+        let bytes = records.section(section);
+        let end = bytes.len() + rec_size;
         bytes.extend(words.iter().flat_map(|w| w.to_ne_bytes()));
         bytes.resize(end, 0);
     }
 
     /// Adds which function begins at an instruction.
     pub fn add_func_info(&mut self, section: u32, info: FuncInfo) {
-        self.add(0, section, &[info.insn_off, info.type_id.0]);
+        self.add(ExtTable::Func, section, &[info.insn_off, info.type_id.0]);
     }
 
     /// Adds which source line begins at an instruction.
     pub fn add_line_info(&mut self, section: u32, info: LineInfo) {
-        self.add(1, section, &[info.insn_off, info.file_name_off, info.line_off, info.line_col]);
+        self.add(ExtTable::Line, section, &[info.insn_off, info.file_name_off, info.line_off, info.line_col]);
     }
 
     /// Adds a CO-RE relocation of the instruction at `insn_off` (bytes from the start of the section); `access` is the
@@ -97,7 +151,7 @@ impl BtfExtBuilder {
         access: u32,
         kind: CoreReloKind,
     ) {
-        self.add(2, section, &[insn_off, type_id.0, access, kind.0]);
+        self.add(ExtTable::Core, section, &[insn_off, type_id.0, access, kind.0]);
     }
 
     /// The finished section, native-endian; [`BtfExt::set_byte_order`] changes what its bytes are written as.

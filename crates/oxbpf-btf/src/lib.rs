@@ -143,13 +143,14 @@ mod validate;
 pub mod value;
 mod view;
 
+pub use append::Placement;
 pub use btf::{Btf, TypeId};
 pub use builder::{BtfBuilder, IntFlags};
 pub use bytes::Bytes;
 pub use dump_c::{CDump, DeclOpts};
 pub use error::BtfError;
 pub use ext::{BtfExt, CoreRelo, FuncInfo, InfoSec, LineInfo};
-pub use ext_build::BtfExtBuilder;
+pub use ext_build::{BtfExtBuilder, ExtTable};
 pub use linfo::{JitedLines, ProgLines};
 pub use lookup::essential_name;
 pub use order::ByteOrder;

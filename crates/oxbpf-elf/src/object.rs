@@ -78,6 +78,8 @@ pub struct Section<'d> {
     pub info: u32,
     /// Size of an entry in bytes.
     pub entsize: u64,
+    /// What its address must be a multiple of, in bytes; 0 or 1 for any.
+    pub align: u64,
 }
 
 impl Section<'_> {
@@ -457,6 +459,7 @@ fn read_section<'d>(
         link: h.sh_link(endian),
         info: h.sh_info(endian),
         entsize: h.sh_entsize(endian),
+        align: h.sh_addralign(endian),
     })
 }
 

@@ -52,6 +52,7 @@ pub use assemble::{CoreReloc, Piece, ProgramCode, assemble};
 pub use code::CodeId;
 pub use error::{ObjectError, Place};
 pub use ext_info::{ExtInfo, ExtRecords};
+pub use map_def::{BadDef, map_def};
 pub use open::{OpenOptions, open};
 pub use sec_def::{AttachKind, SecDef, SecFlags};
 pub use spec::*;

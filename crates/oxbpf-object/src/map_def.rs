@@ -12,11 +12,22 @@ use crate::spec::{MapOrigin, MapSpec, Pinning};
 /// `ENOTSUP` as libbpf returns it.
 const ENOTSUP: Errno = Errno(95);
 
-/// What is wrong with a definition; the caller knows the map's name.
-#[derive(Debug)]
-pub(crate) struct BadDef {
-    pub(crate) errno: Errno,
-    pub(crate) why: String,
+/// What is wrong with a map's definition.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct BadDef {
+    /// The number that libbpf returns for it.
+    pub errno: Errno,
+    /// The sentence; the caller knows the map's name.
+    pub why: String,
+}
+
+/// Reads the definition of the map `name`, a struct type, as it is in `.maps`. Members with unknown names are refused.
+///
+/// # Errors
+/// It is none, or says something that can't be.
+pub fn map_def(btf: &Btf, name: &str, def: TypeId) -> Result<MapSpec, BadDef> {
+    Scope { btf, section: ".maps", relaxed: false, is_inner: false }.read(name, def)
 }
 
 impl From<BtfError> for BadDef {

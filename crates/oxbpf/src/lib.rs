@@ -32,6 +32,7 @@ pub mod kallsyms;
 mod kconfig;
 pub mod link;
 pub mod loader;
+mod linker;
 pub mod map;
 pub mod object;
 pub mod program;
@@ -39,6 +40,7 @@ pub mod syms;
 
 pub use error::{Error, ErrorKind, Frame, Result};
 pub use feature::{DeviceFeatures, Feature, Features};
+pub use linker::Linker;
 pub use map::{Map, OwnedMap, TypedMap};
 pub use object::{Global, Object, ObjectBuilder, OpenMapMut, OpenObject, PreparedObject, SecHandler};
 pub use oxbpf_kernel::Kernel;

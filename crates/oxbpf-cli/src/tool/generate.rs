@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use oxbpf::Linker;
 use oxbpf_btf::{Btf, BtfExt, Bytes};
 use oxbpf_elf::ElfObject;
 use oxbpf_relo::{MinBtf, relocate_only};
@@ -12,6 +13,7 @@ use super::{Args, Noun, Tool, Verb};
 pub(super) const NOUN: Noun = Noun {
     name: "gen",
     verbs: &[
+        Verb { name: "object", alias: None, usage: "OUTPUT OBJECT [OBJECT...]", run: object },
         Verb {
             name: "min_core_btf",
             alias: None,
@@ -25,6 +27,22 @@ pub(super) const NOUN: Noun = Noun {
         ("OBJECT", "a BPF object file"),
     ],
 };
+
+/// Links objects into one.
+fn object(tool: &mut Tool, args: &mut Args<'_>) -> Result<()> {
+    let output = args.path("OUTPUT")?;
+    let mut linker = Linker::new();
+    let mut next = args.path("OBJECT")?;
+    loop {
+        linker.add_file(next).context("failed to link")?;
+        if args.is_empty() {
+            break;
+        }
+        next = args.path("OBJECT")?;
+    }
+    linker.write_file(output).context("failed to link")?;
+    done(tool)
+}
 
 /// Keeps of a kernel's types what the CO-RE relocations of objects need.
 fn min_core_btf(tool: &mut Tool, args: &mut Args<'_>) -> Result<()> {
