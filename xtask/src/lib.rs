@@ -1,6 +1,7 @@
 //! Tasks of the repository. Each module is one task; `main` only picks.
 
 pub mod bench;
+pub mod capi;
 pub mod ci;
 pub mod codegen;
 pub mod cross;

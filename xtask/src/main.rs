@@ -1,7 +1,7 @@
 //! `cargo xtask TASK`.
 
 use anyhow::{Result, bail};
-use xtask::{bench, ci, codegen, cross, fuzz, say, tidy, vm};
+use xtask::{bench, capi, ci, codegen, cross, fuzz, say, tidy, vm};
 
 /// Name, arguments, what it does, function.
 type Task = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<()>);
@@ -17,6 +17,12 @@ const TASKS: &[Task] = &[
     ),
     ("cross", "ARCH CARGO-ARGS…", "build or test for another architecture or the oldest Rust", cross::main),
     ("bench", "[--json] [FILTER]", "compare with C libbpf, libbpf-rs and aya", bench::main),
+    (
+        "capi",
+        "--out DIR | [--destdir D] --prefix P [--libdir L]",
+        "libbpf.so.1, libbpf.a, libbpf.pc and headers, for programs that use libbpf",
+        capi::main,
+    ),
     (
         "fuzz",
         "[--seed S] [--count N] [--target T] [--seconds X] [--huge]",
