@@ -20,6 +20,8 @@ mod generator;
 mod lower;
 mod op;
 mod program;
+#[cfg(feature = "sign")]
+pub mod sign;
 mod symbols;
 
 pub use context::{Context, MapInput};

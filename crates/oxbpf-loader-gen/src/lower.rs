@@ -81,7 +81,7 @@ pub(crate) fn program(
         Op::ProgLoad(prog) => Some(prog.name.clone()),
         _ => None,
     });
-    Ok(LoaderProgram { insns, data, maps, programs: programs.collect() })
+    Ok(LoaderProgram { insns, data, maps, programs: programs.collect(), gen_hash: options.gen_hash })
 }
 
 /// A program that is being written.

@@ -1,8 +1,11 @@
 //! The result: a program and its data.
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
 use crate::context::Context;
+use crate::generator::GenHash;
 
 /// A program of type `syscall` that loads an object, and the data that it works on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub struct LoaderProgram {
     pub maps: Vec<String>,
     /// Names of the programs that it loads, in the order of the context.
     pub programs: Vec<String>,
+    /// Who verifies that the data are those that it was signed with.
+    pub gen_hash: GenHash,
 }
 
 impl LoaderProgram {
@@ -26,6 +31,14 @@ impl LoaderProgram {
     /// SHA-256 of the instructions: what a map has to name for only this program to use it (`excl_prog_hash`).
     pub fn insns_hash(&self) -> [u8; 32] {
         Sha256::digest(&self.insns).into()
+    }
+
+    /// What a signature of it is of: the instructions, and the data where the kernel verifies them too.
+    pub fn signed_bytes(&self) -> Cow<'_, [u8]> {
+        match self.gen_hash {
+            GenHash::ByKernel => [&*self.insns, &*self.data].concat().into(),
+            GenHash::None | GenHash::ByProgram => Cow::Borrowed(&self.insns),
+        }
     }
 
     /// SHA-256 of the data, as the kernel computes it of a map that has them.

@@ -20,3 +20,4 @@ pub mod trace;
 
 pub use limits::{raise_memlock, why_not_bpf};
 pub use linux::{Linux, kernel};
+pub use syscall::add_certificate;

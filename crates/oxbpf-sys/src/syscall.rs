@@ -111,6 +111,19 @@ pub(crate) fn adopt(number: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Adds an X.509 certificate in DER to a keyring, so that signatures of its key can be verified; gives the key's serial number.
+///
+/// # Errors
+/// As add_key(2): `EBADMSG` for bytes that are no certificate, `ENOKEY` for a keyring that is not there, `EPERM` for the system's own.
+pub fn add_certificate(description: &CStr, certificate: &[u8], keyring: i32) -> Result<i32, Errno> {
+    let (kind, payload, len) = (c"asymmetric".as_ptr(), certificate.as_ptr(), certificate.len());
+    // SAFETY: both texts end with a zero, the payload is readable for its length, and all are only read.
+    let key = check(unsafe {
+        libc::syscall(libc::SYS_add_key, kind, description.as_ptr(), payload, len, keyring)
+    })?;
+    i32::try_from(key).map_err(|_| Errno::EPROTO)
+}
+
 /// ioctl(2) with a number as argument.
 pub(crate) fn ioctl_number(fd: BorrowedFd<'_>, request: u32, argument: u64) -> Result<u64, Errno> {
     // SAFETY: private to this crate, which only passes the perf event requests that take numbers.

@@ -17,16 +17,19 @@
 //! What a loader program can't have: struct_ops maps, variables in arenas, pins, extension programs. Kernels since 5.14 run them,
 //! CO-RE relocations need 5.17.
 
+use oxbpf_btf::{BtfError, Type};
 use oxbpf_kernel::{GetInfo, InfoBuffers, Kernel, LogBuf, MapCreate, MapFd, ProgFd, ProgLoad, ProgTestRun};
 use oxbpf_uapi::flags::ProgLoadFlags;
 use oxbpf_uapi::info::MapInfo;
-use oxbpf_uapi::{Cmd, Errno, Insn, MapType, ProgType};
+use oxbpf_uapi::{BtfKind, Cmd, Errno, Insn, MapType, ProgType};
 use zerocopy::IntoBytes;
 
 use crate::error::{At, Error, ErrorKind, Frame, Result, VerifierLog};
 use crate::map::OwnedMap;
 use crate::object::OpenObject;
 
+#[cfg(feature = "sign")]
+pub use oxbpf_loader_gen::sign::{SignError, Signer};
 pub use oxbpf_loader_gen::{GenError, GenHash, GenOptions, LoaderGen, LoaderProgram, MapInput};
 
 /// Names that bpftool's loaders have too.
@@ -55,6 +58,22 @@ impl OpenObject {
     }
 }
 
+/// Who verifies the data of a signed program on `kernel`: the program, where the kernel shows programs the hash of a map (Linux 6.18 to 7.2), else
+/// the kernel.
+///
+/// # Errors
+/// If the kernel's types cannot be read.
+pub fn hash_verifier(kernel: &Kernel) -> Result<GenHash> {
+    let in_btf = |e: BtfError| Error::kernel(e.errno()).with_source(e);
+    let btf = crate::btf::vmlinux(kernel)?;
+    let Some(map) = btf.find("bpf_map", BtfKind::STRUCT) else { return Ok(GenHash::ByKernel) };
+    let has_hash = match btf.get(map).map_err(in_btf)?.view() {
+        Type::Struct(map) => map.members().any(|m| m.name == "sha"),
+        _ => false,
+    };
+    Ok(if has_hash { GenHash::ByProgram } else { GenHash::ByKernel })
+}
+
 /// A signature of a loader program, and where the key is that it is checked with.
 #[derive(Clone, Copy, Debug)]
 pub struct Signature<'a> {
@@ -63,8 +82,6 @@ pub struct Signature<'a> {
     /// Serial number of a keyring, or a special one such as [`SESSION_KEYRING`]; 0, 1 and 2 are the system's built-in, secondary
     /// and platform keys.
     pub keyring_id: i32,
-    /// How it covers the program's data; what the program was generated with.
-    pub gen_hash: GenHash,
 }
 
 /// Keyring of the session (`KEY_SPEC_SESSION_KEYRING`).
@@ -162,6 +179,11 @@ impl<'a> Loader<'a> {
         self.adopt(&context)
     }
 
+    /// Whether only this program may use its data.
+    fn is_attested(&self) -> bool {
+        self.signature.is_some() || self.program.gen_hash != GenHash::None
+    }
+
     fn create_data(&self) -> Result<MapFd> {
         let program = self.program;
         let hash = program.insns_hash();
@@ -172,20 +194,22 @@ impl<'a> Loader<'a> {
             key_size: 4,
             value_size: value_size.at(|| Frame::Command(Cmd::MAP_CREATE))?,
             max_entries: 1,
-            excl_prog_hash: if self.signature.is_some() { &hash } else { &[] },
+            excl_prog_hash: if self.is_attested() { &hash } else { &[] },
             ..MapCreate::default()
         };
         let map =
             self.kernel.map_create(request).at(|| Frame::Command(Cmd::MAP_CREATE)).map_err(|e| {
-                match (self.signature, e.errno()) {
-                    (Some(_), Errno::E2BIG | Errno::EINVAL) => e.with_hint("signed programs need Linux 6.18"),
+                match e.errno() {
+                    Errno::E2BIG | Errno::EINVAL if self.is_attested() => {
+                        e.with_hint("loader programs with a hash or a signature need Linux 6.18")
+                    }
                     _ => e,
                 }
             })?;
         let updated = self.kernel.map_update_elem(&map, &0u32.to_ne_bytes(), &program.data, 0);
         updated.at(|| Frame::Command(Cmd::MAP_UPDATE_ELEM))?;
         self.kernel.map_freeze(&map).at(|| Frame::Command(Cmd::MAP_FREEZE))?;
-        if self.signature.is_some_and(|s| s.gen_hash == GenHash::ByProgram) {
+        if self.program.gen_hash == GenHash::ByProgram {
             self.compute_hash(&map)?;
         }
         Ok(map)
@@ -217,7 +241,7 @@ impl<'a> Loader<'a> {
                 license: LICENSE,
                 insns: &insns,
                 fd_array: &fd_array,
-                fd_array_is_bound: self.signature.is_some_and(|s| s.gen_hash == GenHash::ByKernel),
+                fd_array_is_bound: self.signature.is_some() && self.program.gen_hash == GenHash::ByKernel,
                 prog_flags: ProgLoadFlags::SLEEPABLE.bits(),
                 signature,
                 keyring_id: self.signature.map_or(0, |s| s.keyring_id),
@@ -287,10 +311,12 @@ impl<'a> Loader<'a> {
     }
 
     fn explain(&self, error: Error, log: String) -> Error {
-        let error = match (self.signature, error.errno()) {
-            (Some(Signature { gen_hash: GenHash::ByProgram, .. }), Errno::EINVAL) if log.is_empty() => {
-                error.with_hint("the program says so too if its data are not those that it was signed with")
-            }
+        let error = match (self.program.gen_hash, error.errno()) {
+            (GenHash::ByProgram, Errno::EINVAL) if log.is_empty() => error
+                .with_message(
+                    "the program's data are not those that it was generated with, or a command failed",
+                )
+                .with_hint("a program that compares the hash of its data does so before anything else"),
             _ => error,
         };
         with_log(error, log)
@@ -321,6 +347,11 @@ const SIGNATURE_ERRORS: &[(Errno, &str, &str)] = &[
         Errno::ENOKEY,
         "the keyring has no key for the signature, or is not there",
         "add the certificate to it: keyctl padd asymmetric NAME KEYRING < cert.der",
+    ),
+    (
+        Errno::EOPNOTSUPP,
+        "the kernel cannot verify signatures",
+        "it is built without CONFIG_KEYS or CONFIG_SYSTEM_DATA_VERIFICATION",
     ),
     (Errno::EKEYEXPIRED, "the key of the signature has expired", ""),
     (Errno::EKEYREVOKED, "the key of the signature was revoked", ""),
