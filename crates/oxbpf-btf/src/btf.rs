@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use crate::lookup::NameIndex;
 use crate::lookup::str_len;
 use crate::raw::{self, Header, LayoutTable};
+use crate::scan;
 use crate::view::TypeRef;
 use crate::{BtfError, ByteOrder, Bytes};
 
@@ -112,7 +113,7 @@ impl Btf {
             _ => LayoutTable(own_layout),
         };
         let types = data.get(scan.types.clone()).unwrap_or_default();
-        let found = raw::scan_types(types, layout, start_id, str_end)?;
+        let found = scan::scan_types(types, layout, start_id, str_end)?;
         if start_id.checked_add(found.offsets.len() as u32).is_none() {
             return Err(BtfError::TooLong { len: data.len() });
         }

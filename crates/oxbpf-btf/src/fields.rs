@@ -2,7 +2,7 @@
 //!
 //! Every operation that moves types around (append, deduplicate, distil, relocate, permute) visits the same two sorts
 //! of words: references to types and offsets of strings. Where they are depends on the kind alone, and this file is
-//! the one place that knows; the scan's tables in `raw.rs` are derived from the same rows.
+//! the one place that knows; the scan's table in `scan.rs` is derived from the same rows.
 //!
 //! Places are word numbers from the start of the record, so that the same iterator serves for reading and for writing:
 //!

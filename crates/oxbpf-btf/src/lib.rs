@@ -136,6 +136,7 @@ mod permute;
 mod raw;
 mod relocate;
 pub mod sanitize;
+mod scan;
 mod selection;
 mod str_set;
 pub mod text;

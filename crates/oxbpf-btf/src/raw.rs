@@ -1,4 +1,4 @@
-//! BTF bytes in, section ranges and one offset per type out.
+//! BTF bytes in, section ranges and the lengths of types out.
 //!
 //! The format: a header of 24 bytes (32 with the layout section of newer kernels), then, at offsets counted from the
 //! end of the header, types, an optional layout table and strings. A type is three 32-bit words (name offset, info,
@@ -96,58 +96,27 @@ pub(crate) fn u32_at(data: &[u8], off: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*data.get(off..)?.first_chunk::<4>()?))
 }
 
-// The table of `fields.rs` as bits, so that the scan's dependency chain is two shifts instead of a table load: two bits a
-// kind for the words that it always has and for those of each element, one for whether the third word is an id.
-const FIXED: u64 = pack(false);
-const ELEM: u64 = pack(true);
-const REFERS: u32 = refers_bits();
-
-const fn pack(elem: bool) -> u64 {
-    let (mut out, mut kind) = (0, 0);
-    while kind < KINDS.len() {
-        let words = if elem { KINDS[kind].elem } else { KINDS[kind].fixed };
-        out |= (words as u64) << (2 * kind);
-        kind += 1;
-    }
-    out
-}
-
-const fn refers_bits() -> u32 {
-    let (mut out, mut kind) = (0, 0);
-    while kind < KINDS.len() {
-        out |= (KINDS[kind].refers() as u32) << kind;
-        kind += 1;
-    }
-    out
-}
-
 /// Whether the third word of a type of this kind is a type id.
 pub(crate) fn refers(kind: u32) -> bool {
-    kind <= LAST_KIND && (REFERS >> kind) & 1 != 0
+    KINDS.get(kind as usize).is_some_and(|k| k.refers())
 }
 
 /// Whether `kind` is one of the known kinds 1–19.
-pub(crate) fn is_known(kind: u32) -> bool {
+#[inline]
+pub(crate) const fn is_known(kind: u32) -> bool {
     kind.wrapping_sub(1) < LAST_KIND
-}
-
-/// Tail words of a known kind: those that it always has, and those of each element.
-#[inline(always)]
-fn tail_words(kind: u32) -> (usize, usize) {
-    let shift = (2 * kind) & 63;
-    (((FIXED >> shift) & 3) as usize, ((ELEM >> shift) & 3) as usize)
 }
 
 /// Bytes of one element (member, value, parameter, variable) of a known kind, 0 if it has none.
 pub(crate) fn elem_len(kind: u32) -> usize {
-    4 * tail_words(kind).1
+    KINDS.get(kind as usize).map_or(0, |k| 4 * usize::from(k.elem))
 }
 
 /// One row of the layout section: how long types of a kind are.
 #[derive(Debug, Clone, Copy)]
-struct KindLayout {
-    info: u8,
-    elem: u8,
+pub(crate) struct KindLayout {
+    pub(crate) info: u8,
+    pub(crate) elem: u8,
 }
 
 /// The layout section: tail lengths of kinds, by kind.
@@ -155,7 +124,7 @@ struct KindLayout {
 pub(crate) struct LayoutTable<'b>(pub(crate) &'b [u8]);
 
 impl LayoutTable<'_> {
-    fn row(self, kind: u32) -> Option<KindLayout> {
+    pub(crate) fn row(self, kind: u32) -> Option<KindLayout> {
         let [info, elem, _, _] = *self.0.get(kind as usize * 4..)?.first_chunk::<4>()?;
         (info % 4 == 0 && elem % 4 == 0).then_some(KindLayout { info, elem })
     }
@@ -277,87 +246,4 @@ pub(crate) fn swap_in_place(data: &mut [u8], scan: &Scan) {
             flags.reverse();
         }
     }
-}
-
-/// What the scan over the types found.
-#[derive(Debug)]
-pub(crate) struct Offsets {
-    /// Offset in the type section of each type.
-    pub(crate) offsets: Vec<u32>,
-    /// The first type of a kind above the known ones, as (id, kind).
-    pub(crate) unknown: Option<(u32, u32)>,
-}
-
-/// Finds where each type begins. The first has id `start_id`; name offsets must be below `str_end`.
-///
-/// Also checks name offsets and single references of all types, since both words are at hand here; elements are
-/// checked when they are read.
-pub(crate) fn scan_types(
-    types: &[u8],
-    layout: LayoutTable<'_>,
-    start_id: u32,
-    str_end: u32,
-) -> Result<Offsets, BtfError> {
-    // A kernel's types take 25 bytes on average, so this is nearly always enough; small types make it grow.
-    let mut offsets = Vec::with_capacity(types.len() / 20 + 1);
-    let mut unknown = None;
-    let (mut off, mut max_name, mut max_ref) = (0usize, 0u32, 0u32);
-    while let Some(head) = types.get(off..).and_then(|t| t.first_chunk::<TYPE_LEN>()) {
-        let [n0, n1, n2, n3, i0, i1, i2, i3, t0, t1, t2, t3] = *head;
-        let info = u32::from_ne_bytes([i0, i1, i2, i3]);
-        let kind = (info >> 24) & 0x7f;
-        // Only the last type can run past the end; that is noticed below.
-        offsets.push(off as u32);
-        max_name = max_name.max(u32::from_ne_bytes([n0, n1, n2, n3]));
-        if is_known(kind) {
-            let refers = 0u32.wrapping_sub((REFERS >> kind) & 1);
-            max_ref = max_ref.max(u32::from_ne_bytes([t0, t1, t2, t3]) & refers);
-            let (fixed, elem) = tail_words(kind);
-            // Most types have no tail. Betting on it lets the processor go on with the next type before it has read
-            // the length of this one, which is a third of the time.
-            off += if fixed | elem == 0 {
-                TYPE_LEN
-            } else {
-                TYPE_LEN + 4 * (fixed + (info & MAX_VLEN) as usize * elem)
-            };
-        } else {
-            let id = start_id.saturating_add(offsets.len() as u32 - 1);
-            let row = layout.row(kind).ok_or(BtfError::UnknownKind { id, offset: off as u32, kind })?;
-            unknown.get_or_insert((id, kind));
-            let elems = ((info & MAX_VLEN) as usize).saturating_mul(row.elem as usize);
-            off = off.saturating_add(TYPE_LEN + row.info as usize).saturating_add(elems);
-        }
-    }
-    let last_id = start_id.saturating_add((offsets.len() as u32).saturating_sub(1));
-    if off != types.len() {
-        let (id, offset) = match offsets.last() {
-            Some(last) if off > types.len() => (last_id, *last),
-            _ => (start_id.saturating_add(offsets.len() as u32), off as u32),
-        };
-        let need = if off > types.len() { off as u64 - u64::from(offset) } else { TYPE_LEN as u64 };
-        return Err(BtfError::Truncated { id, offset, need, have: types.len() as u64 - u64::from(offset) });
-    }
-    if offsets.len() < offsets.capacity() / 2 {
-        offsets.shrink_to_fit();
-    }
-    if max_name >= str_end.max(1) || (!offsets.is_empty() && max_ref > last_id) {
-        return Err(first_bad_word(types, &offsets, start_id, last_id, str_end));
-    }
-    Ok(Offsets { offsets, unknown })
-}
-
-/// Names the first type with a bad name offset or reference, given that there is one.
-#[cold]
-fn first_bad_word(types: &[u8], offsets: &[u32], start_id: u32, last_id: u32, str_end: u32) -> BtfError {
-    for (id, &off) in (start_id..).zip(offsets) {
-        let word = |i: usize| u32_at(types, off as usize + i).unwrap_or_default();
-        let (name_off, kind, target) = (word(0), (word(4) >> 24) & 0x7f, word(8));
-        if name_off >= str_end.max(1) {
-            return BtfError::BadStringOffset { offset: name_off, size: str_end };
-        }
-        if refers(kind) && target > last_id {
-            return BtfError::BadReference { id, target };
-        }
-    }
-    BtfError::BadSection { section: "type", off: 0, len: types.len() as u32, why: "is inconsistent" }
 }
