@@ -7,7 +7,7 @@
 use crate::lookup::essential_name;
 use crate::{Btf, TypeId, raw};
 
-/// Bytes of a name that the filter looks at. Shorter names are ruled out by first byte and length.
+/// Bytes of a name that the filter looks at.
 const LEAD: usize = 8;
 /// Bits of the filter.
 const FILTER_BITS: u32 = 12;
@@ -15,15 +15,37 @@ const FILTER_BITS: u32 = 12;
 /// Names that are looked for, by their first bytes.
 struct Wanted<'n> {
     names: &'n [&'n str],
-    /// Bits for the first 8 bytes of names with as many.
-    filter: Vec<bool>,
+    /// Whether names are over within the bytes that the filter looks at.
+    any_short: bool,
+    /// Bits for the leads of names.
+    filter: Box<[bool; 1 << FILTER_BITS]>,
     /// Names by the same number, as a chain: index of the first name plus one.
     heads: Vec<u32>,
     next: Vec<u32>,
-    /// Names of fewer bytes.
-    short: Vec<u32>,
-    /// By first byte: bit n is set if a name of n bytes, under 8, begins with it.
-    short_lens: [u8; 256],
+}
+
+/// The first bytes of a name, as a number whose lowest byte is the first: 0 where the name is over.
+fn lead_of(name: &[u8]) -> u64 {
+    let mut lead = [0; LEAD];
+    lead.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+    u64::from_le_bytes(lead)
+}
+
+/// The same from the first bytes of a NUL-terminated name: what is behind the NUL is cleared.
+#[inline(always)]
+fn cut(w: u64) -> u64 {
+    let zeros = w.wrapping_sub(0x0101_0101_0101_0101) & !w & 0x8080_8080_8080_8080;
+    // What is below the lowest mark, which is right; those above it may be wrong.
+    w & (zeros.wrapping_sub(1) & !zeros)
+}
+
+/// Whether three underscores are in a row: there, a flavour's suffix may cut the name short.
+#[inline(always)]
+fn has_run(lead: u64) -> bool {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let w = lead ^ 0x5f5f_5f5f_5f5f_5f5f;
+    let marks = !(((w & LOW) + LOW) | w | LOW);
+    marks & (marks >> 8) & (marks >> 16) != 0
 }
 
 #[inline(always)]
@@ -35,71 +57,54 @@ impl<'n> Wanted<'n> {
     fn new(names: &'n [&'n str]) -> Self {
         let mut wanted = Self {
             names,
-            filter: vec![false; 1 << FILTER_BITS],
+            any_short: names.iter().any(|n| n.len() < LEAD),
+            filter: Box::new([false; 1 << FILTER_BITS]),
             heads: vec![0; 1 << FILTER_BITS],
             next: vec![0; names.len()],
-            short: Vec::new(),
-            short_lens: [0; 256],
         };
-        for (i, name) in (0u32..).zip(names) {
-            match name.as_bytes().first_chunk::<LEAD>() {
-                Some(lead) => {
-                    let slot = slot(u64::from_ne_bytes(*lead));
-                    if let (Some(bit), Some(head), Some(next)) = (
-                        wanted.filter.get_mut(slot),
-                        wanted.heads.get_mut(slot),
-                        wanted.next.get_mut(i as usize),
-                    ) {
-                        *bit = true;
-                        *next = core::mem::replace(head, i + 1);
-                    }
-                }
-                None => {
-                    let lens =
-                        name.as_bytes().first().and_then(|b| wanted.short_lens.get_mut(usize::from(*b)));
-                    if let Some(lens) = lens {
-                        *lens |= 1 << name.len();
-                        wanted.short.push(i);
-                    }
-                }
+        for (i, name) in (0u32..).zip(names).filter(|(_, name)| !name.is_empty()) {
+            let slot = slot(lead_of(name.as_bytes()));
+            if let (Some(head), Some(next)) = (wanted.heads.get_mut(slot), wanted.next.get_mut(i as usize)) {
+                *next = core::mem::replace(head, i + 1);
+            }
+            wanted.admit(lead_of(name.as_bytes()));
+            // The lead may end in the suffix's first or second underscore.
+            if matches!(name.len(), 6 | 7) {
+                wanted.admit(lead_of(&[name.as_bytes(), b"__"].concat()));
             }
         }
         wanted
     }
 
-    /// Whether a name that begins with these bytes may be one of them.
+    fn admit(&mut self, lead: u64) {
+        if let Some(bit) = self.filter.get_mut(slot(lead)) {
+            *bit = true;
+        }
+    }
+
+    /// Whether a name that begins with these bytes may be one of them. Nothing here depends on how long the name is, which
+    /// cannot be predicted.
     #[inline(always)]
-    fn may_have(&self, lead: &[u8; LEAD]) -> bool {
-        if self.filter.get(slot(u64::from_ne_bytes(*lead))) == Some(&true) {
-            return true;
+    fn may_have(&self, bytes: &[u8; LEAD]) -> bool {
+        let lead = u64::from_le_bytes(*bytes);
+        let is_in = |lead| self.filter.get(slot(lead)) == Some(&true);
+        match self.any_short {
+            true => is_in(cut(lead)) | has_run(lead),
+            false => is_in(lead),
         }
-        let [first, ..] = *lead;
-        let mut lens = self.short_lens.get(usize::from(first)).copied().unwrap_or_default();
-        while lens != 0 {
-            // A short name ends there, or goes on with a flavour.
-            if matches!(lead.get(lens.trailing_zeros() as usize), Some(0 | b'_')) {
-                return true;
-            }
-            lens &= lens - 1;
-        }
-        false
     }
 
     /// The wanted names that `name` is, but for its flavour.
     fn matching(&self, name: &[u8]) -> impl Iterator<Item = u32> + use<'_, 'n> {
         let name = core::str::from_utf8(name).map(essential_name).unwrap_or_default();
-        let lead = name.as_bytes().first_chunk::<LEAD>();
-        let mut at = lead.and_then(|l| self.heads.get(slot(u64::from_ne_bytes(*l)))).copied().unwrap_or(0);
+        let mut at = self.heads.get(slot(lead_of(name.as_bytes()))).copied().unwrap_or(0);
         let chain = core::iter::from_fn(move || {
             let this = at.checked_sub(1)?;
             at = self.next.get(this as usize).copied().unwrap_or(0);
             Some(this)
         });
-        let short: &[u32] = if lead.is_none() { &self.short } else { &[] };
-        let all = chain.chain(short.iter().copied());
-        all.filter(move |i| self.names.get(*i as usize).is_some_and(|n| *n == name))
-            .collect::<Vec<_>>()
-            .into_iter()
+        let found = chain.filter(|i| self.names.get(*i as usize).is_some_and(|n| *n == name));
+        found.collect::<Vec<_>>().into_iter()
     }
 }
 

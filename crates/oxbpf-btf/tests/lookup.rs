@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oxbpf_btf::{Btf, BtfBuilder, TypeId, text};
+use oxbpf_btf::{Btf, BtfBuilder, TypeId, essential_name, text};
 use oxbpf_uapi::BtfKind;
 
 fn ids(found: impl Iterator<Item = TypeId>) -> Vec<u32> {
@@ -117,5 +117,31 @@ fn many_names_are_found_in_one_pass_as_one_by_one() {
             let one: Vec<TypeId> = btf.find_essential(name).filter(|id| *id >= btf.start_id()).collect();
             assert_eq!(found, one, "{name}");
         }
+    }
+}
+
+#[test]
+fn names_of_any_length_are_found_in_one_pass_with_their_flavours_only() {
+    let mut b = BtfBuilder::new();
+    let lens: Vec<&str> = (1..=10).map(|len| &"abcdefghij"[..len]).collect();
+    for name in &lens {
+        for suffix in ["", "___x", "___one_more", "__", "____z", "_", "k"] {
+            b.add_struct(&format!("{name}{suffix}"), 4).unwrap();
+        }
+    }
+    b.add_struct("not_the_last_bytes_of_the_strings", 4).unwrap();
+    let btf = b.finish().unwrap();
+    for names in [&lens[..], &lens[7..], &lens[..1], &lens[6..7]] {
+        let expect: Vec<Vec<TypeId>> = names
+            .iter()
+            .map(|name| {
+                let is_alike = |t: &oxbpf_btf::TypeRef<'_>| essential_name(t.name()) == *name;
+                btf.types().filter(is_alike).map(|t| t.id()).collect()
+            })
+            .collect();
+        assert!(expect.iter().all(|found| found.len() >= 3));
+        // A BTF that nothing was looked up in yet, so that there is no index.
+        let fresh = Btf::parse(btf.raw().to_vec()).unwrap();
+        assert_eq!(fresh.find_essential_own(names), expect);
     }
 }
