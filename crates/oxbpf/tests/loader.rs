@@ -4,9 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use oxbpf::loader::{
-    GenError, GenHash, GenOptions, Loaded, Loader, LoaderGen, LoaderProgram, MapInput, Signature,
-};
+use oxbpf::loader::{GenError, GenHash, GenOptions, Loaded, Loader, LoaderGen, LoaderProgram, MapInput};
 use oxbpf::{ObjectBuilder, OwnedMap};
 use oxbpf_kernel::{Fact, GetInfo, InfoBuffers, Kernel, MapCreate, ProgFd, ProgLoad, Scripted};
 use oxbpf_uapi::flags::UpdateFlags;
@@ -216,9 +214,11 @@ fn alone() -> MutexGuard<'static, ()> {
 fn open_descriptors() -> usize {
     let entries = std::fs::read_dir("/proc/self/fd").expect("/proc");
     let links = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
-    links
-        .filter(|link| link.to_string_lossy().contains("bpf") || link.to_string_lossy().contains("btf"))
-        .count()
+    let is_bpf = |link: &PathBuf| {
+        let link = link.to_string_lossy();
+        link.starts_with("anon_inode:bpf") || link == "anon_inode:btf"
+    };
+    links.filter(is_bpf).count()
 }
 
 /// What a kernel tells of a map, except for its id and addresses.
@@ -463,7 +463,7 @@ fn data_that_were_changed_are_refused_by_the_program() {
 #[cfg(feature = "sign")]
 mod signed {
     use super::*;
-    use oxbpf::loader::{SESSION_KEYRING, Signer, hash_verifier};
+    use oxbpf::loader::{SESSION_KEYRING, Signature, Signer, hash_verifier};
 
     fn signer() -> Signer {
         let read = |name: &str| std::fs::read(testkit::testdata("sign").join(name)).expect(name);
