@@ -17,6 +17,9 @@
 //! What a loader program can't have: struct_ops maps, variables in arenas, pins, extension programs. Kernels since 5.14 run them,
 //! CO-RE relocations need 5.17.
 
+use core::fmt;
+use std::sync::Arc;
+
 use oxbpf_btf::{BtfError, Type};
 use oxbpf_kernel::{GetInfo, InfoBuffers, Kernel, LogBuf, MapCreate, MapFd, ProgFd, ProgLoad, ProgTestRun};
 use oxbpf_uapi::flags::ProgLoadFlags;
@@ -26,7 +29,7 @@ use zerocopy::IntoBytes;
 
 use crate::error::{At, Error, ErrorKind, Frame, Result, VerifierLog};
 use crate::map::OwnedMap;
-use crate::object::OpenObject;
+use crate::object::{Object, OpenObject};
 
 #[cfg(feature = "sign")]
 pub use oxbpf_loader_gen::sign::{SignError, Signer};
@@ -47,14 +50,62 @@ impl OpenObject {
     /// # Errors
     /// `EOPNOTSUPP` for what a loader program can't have, `NotFound` for configuration values, and [`GenError`].
     #[doc(alias = "bpf_object__gen_loader")]
-    pub fn gen_loader(mut self, gen_hash: GenHash) -> Result<LoaderProgram> {
+    pub fn gen_loader(self, gen_hash: GenHash) -> Result<LoaderProgram> {
+        Ok(self.defer(gen_hash)?.1)
+    }
+
+    /// Loads as [`load`](Self::load) does, by a loader program: the kernel is asked for a map, a program and a run of it, and relocates by itself.
+    ///
+    /// # Errors
+    /// As [`gen_loader`](Self::gen_loader) and [`Loader::run`]. Everything is undone.
+    pub fn load_by_program(self, by: &LoadBy<'_>) -> Result<Object> {
+        let kernel = self.0.kernel.clone();
+        let frame = self.0.frame();
+        let (mut object, program) = self.defer(by.gen_hash)?;
+        let bytes = by.sign.map(|sign| sign(&program)).transpose()?;
+        let mut loader = Loader::new(&kernel, &program);
+        if let Some(bytes) = &bytes {
+            loader = loader.signature(Signature { bytes, keyring_id: by.keyring_id });
+        }
+        let loaded = loader.run().at(|| frame)?;
+        let maps: Vec<_> = loaded.maps.iter().map(|m| m.fd().clone()).collect();
+        let programs: Vec<_> = loaded.programs.into_iter().map(|(_, fd)| fd).collect();
+        object.0.take_loaded(kernel, &maps, &programs)?;
+        Ok(object)
+    }
+
+    /// The object with numbers in the places of maps and programs, and the program that creates these.
+    fn defer(mut self, gen_hash: GenHash) -> Result<(Object, LoaderProgram)> {
         let is_little_endian = self.0.spec.is_foreign_endian != cfg!(target_endian = "little");
         let options = GenOptions { is_little_endian, gen_hash };
-        let recorder = std::sync::Arc::new(LoaderGen::new(options, Some(self.0.kernel.clone())));
-        self.0.set_kernel(Kernel::from_arc(recorder.clone()));
+        let keeper = Arc::new(LoaderGen::new(options, Some(self.0.kernel.clone())));
+        self.0.set_kernel(Kernel::from_arc(keeper.clone()));
         let frame = self.0.frame();
-        let _object = self.load()?;
-        recorder.finish().map_err(|e| Error::kernel(e.errno()).with_message(e.to_string())).at(|| frame)
+        let object = self.load()?;
+        let program = keeper.finish().map_err(|e| Error::kernel(e.errno()).with_message(e.to_string()));
+        Ok((object, program.at(|| frame)?))
+    }
+}
+
+/// How an object is loaded by a program.
+#[derive(Clone, Copy, Default)]
+pub struct LoadBy<'a> {
+    /// Who verifies the program's data. A signature needs one that is not `None`: see [`hash_verifier`].
+    pub gen_hash: GenHash,
+    /// Makes the signature, if there is to be one.
+    pub sign: Option<&'a dyn Fn(&LoaderProgram) -> Result<Vec<u8>>>,
+    /// Where the key is that the signature is verified with; see [`Signature::keyring_id`].
+    pub keyring_id: i32,
+}
+
+impl fmt::Debug for LoadBy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { gen_hash, sign, keyring_id } = self;
+        f.debug_struct("LoadBy")
+            .field("gen_hash", gen_hash)
+            .field("is_signed", &sign.is_some())
+            .field("keyring_id", keyring_id)
+            .finish()
     }
 }
 

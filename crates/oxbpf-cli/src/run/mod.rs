@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use oxbpf::loader::LoadBy;
 use oxbpf::{Object, ObjectBuilder, OpenObject};
 use oxbpf_kernel::{Command, Kernel};
 use oxbpf_sys::process::Signal;
@@ -83,6 +84,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", requires = "pcap")]
     pcap_out: Option<PathBuf>,
 
+    /// Load by a program that the kernel runs, and that finds types and symbols there by itself (Linux 5.17).
+    #[arg(long, short = 'L')]
+    use_loader: bool,
+
     /// End after this time.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
@@ -130,7 +135,10 @@ fn run(args: &Args, host: &mut Host) -> Result<ExitCode> {
     configure(&mut open, args).with_context(file)?;
     // A command that cannot run is known before anything is loaded.
     host.prepare(args)?;
-    let mut object = open.load()?;
+    let mut object = match args.use_loader {
+        true => open.load_by_program(&LoadBy::default())?,
+        false => open.load()?,
+    };
     let result = watch(args, host, &object, &wanted);
     // Output that nobody reads any more is how a run may end.
     if result.as_ref().is_err_and(|e| !e.is::<Unread>()) {

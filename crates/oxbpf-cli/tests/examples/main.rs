@@ -1,4 +1,4 @@
-//! Every example on both back ends: `examples/*.expected` says what `oxbpf run` shows. One test a case.
+//! Every example on both back ends, and loaded by a program on Linux: `examples/*.expected` says what `oxbpf run` shows. One test a case.
 //!
 //! The embedded kernel needs nothing. The Linux cases need root and what they name after `needs:`; where that is missing they are skipped, with
 //! the reason on standard error.
@@ -13,14 +13,18 @@ use std::sync::RwLock;
 use case::{Case, Exit};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+/// Linux, with the object loaded by a program (`oxbpf run -L`).
+const LOADER: &str = "loader";
+
 static MACHINE: RwLock<()> = RwLock::new(());
 
 fn main() {
     let args = Arguments::from_args();
     let mut trials = Vec::new();
     for case in case::all(&root().join("examples")) {
-        for backend in case.on.clone() {
-            let (case, backend) = (case.clone(), backend.clone());
+        let by_program = case.on.iter().any(|b| b == "linux").then(|| LOADER.to_owned());
+        for backend in case.on.iter().cloned().chain(by_program) {
+            let case = case.clone();
             let name = format!("{}::{backend}::{}", case.example, case.number);
             trials.push(Trial::test(name.clone(), move || check(&name, &case, &backend)));
         }
@@ -38,14 +42,19 @@ fn root() -> PathBuf {
 }
 
 fn check(name: &str, case: &Case, backend: &str) -> Result<(), Failed> {
-    if backend == "linux" {
+    let is_linux = backend != "embedded";
+    if is_linux {
         if let Some(reason) = lacking(&case.needs) {
             testkit::skip(name, &reason);
             return Ok(());
         }
     }
+    if backend == LOADER && testkit::kernel_release().is_none_or(|r| (r.major, r.minor) < (5, 17)) {
+        testkit::skip(name, "programs that load objects relocate them since Linux 5.17");
+        return Ok(());
+    }
     // Programs in the machine's kernel see, and decide for, the commands of the other cases too.
-    let _turn = if backend == "linux" { (MACHINE.write().ok(), None) } else { (None, MACHINE.read().ok()) };
+    let _turn = if is_linux { (MACHINE.write().ok(), None) } else { (None, MACHINE.read().ok()) };
     // Where a machine has both versions of control groups, the second has a directory of its own.
     let unified = Path::new("/sys/fs/cgroup/unified").exists();
     let words = case.words.iter().map(|w| match w.as_str() {
@@ -59,7 +68,12 @@ fn check(name: &str, case: &Case, backend: &str) -> Result<(), Failed> {
     command.current_dir(root()).envs(case.env.iter().cloned()).stdin(Stdio::null());
     // Cargo's, and it would make the commands look for their libraries elsewhere first.
     command.env_remove("LD_LIBRARY_PATH");
-    command.args([run, object, "--backend", backend]).args(words);
+    command.args([run, object, "--backend"]);
+    match backend {
+        LOADER => command.args(["linux", "--use-loader"]),
+        backend => command.arg(backend),
+    };
+    command.args(words);
     let output = command.output().map_err(|e| format!("cannot start oxbpf: {e}"))?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);

@@ -168,7 +168,7 @@ fn ring_size(bytes: u32, page: u32) -> u32 {
     bytes.max(page).checked_next_power_of_two().unwrap_or(bytes)
 }
 
-fn shape_of(spec: &MapSpec) -> MapShape {
+pub(super) fn shape_of(spec: &MapSpec) -> MapShape {
     MapShape {
         name: spec.name.clone(),
         map_type: spec.map_type,
@@ -378,6 +378,21 @@ fn write_first(live: &OwnedMap, data: &[u8]) -> Result<()> {
         return Ok(());
     }
     live.update(&0u32.to_ne_bytes(), data, Default::default())
+}
+
+/// Shares the memory of a map that a loader program created and filled: what [`create`] and [`fill`] give for one of the loader's own.
+pub(super) fn share_created(
+    live: &OwnedMap,
+    features: &Features,
+    spec: &MapSpec,
+) -> Result<(Option<Mapping>, u64)> {
+    match spec.origin {
+        _ if spec.map_type == MapType::ARENA => open_arena(live, features, spec),
+        MapOrigin::Data | MapOrigin::Bss if spec.map_flags & MapFlags::MMAPABLE.bits() != 0 => {
+            Ok((share(live, spec.data.len()), 0))
+        }
+        _ => Ok((None, 0)),
+    }
 }
 
 /// Shares a data map's memory; a back end that can't is no reason to fail.

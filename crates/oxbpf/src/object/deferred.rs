@@ -1,12 +1,14 @@
 //! Loads that another kernel carries out later: what stays in the request as names and records, instead of being looked up.
 
 use oxbpf_btf::essential_name;
-use oxbpf_kernel::{LateKind, LateSymbol};
+use oxbpf_kernel::{Kernel, LateKind, LateSymbol, MapFd, ProgFd};
 use oxbpf_object::{ExtRecords, ExternId, ExternKind, ExternSpec, ProgramCode, Reloc, RelocTarget};
 use oxbpf_uapi::{BtfKind, Errno, MapType};
 
+use super::create::{shape_of, share_created};
 use super::state::Core;
-use crate::error::{Error, Frame, Result};
+use crate::error::{At, Error, Frame, Result};
+use crate::map::OwnedMap;
 
 /// What is left to the kernel that carries a load out.
 #[derive(Debug, Default)]
@@ -67,6 +69,27 @@ impl Core {
     pub(super) fn relocates_late(&self) -> bool {
         let has_target = self.options.target_btf.is_some() || self.options.btf_custom_path.is_some();
         self.kernel.is_deferred() && !has_target
+    }
+
+    /// Puts maps and programs that a loader program created in the places of the numbers that stood for them.
+    pub(crate) fn take_loaded(&mut self, kernel: Kernel, maps: &[MapFd], programs: &[ProgFd]) -> Result<()> {
+        self.set_kernel(kernel);
+        self.btf_fd = None;
+        let lost = || Error::kernel(Errno::EPROTO);
+        for (spec, row) in self.spec.maps.iter().zip(&mut self.maps) {
+            let Some(kept) = row.live.take() else { continue };
+            let fd = usize::try_from(kept.fd().number()).ok().and_then(|i| maps.get(i)).ok_or_else(lost)?;
+            let live = OwnedMap::new(self.kernel.clone(), fd.clone(), shape_of(spec));
+            let shared = share_created(&live, &self.features, spec);
+            (row.mapping, row.data_offset) = shared.at(|| Frame::Map(spec.real_name.clone()))?;
+            row.live = Some(live);
+        }
+        for row in &mut self.programs {
+            let Some(kept) = row.fd.take() else { continue };
+            let fd = usize::try_from(kept.number()).ok().and_then(|i| programs.get(i)).ok_or_else(lost)?;
+            row.fd = Some(fd.clone());
+        }
+        Ok(())
     }
 
     /// Refuses what only a kernel that is there can do.
