@@ -39,6 +39,18 @@ pub fn of(target: &str) -> std::io::Result<Vec<Vec<u8>>> {
             let join = |name: &str| Ok(join(&[&object, &fs::read(dir.join(name))?]));
             targets.into_iter().map(join).collect::<std::io::Result<_>>()?
         }
+        "link" => {
+            let dir = root().join("testdata/objects");
+            let read = |name: &str| fs::read(dir.join(name));
+            let sets = [
+                ["linked_a.o", "linked_b.o", "maps_only.o"],
+                ["kconfig.o", "ksyms_typed.o", "data_sections.o"],
+                ["subprogs_static.o", "maps_in_maps.o", "license_missing.o"],
+                ["core_relos.be.o", "data_sections.be.o", "subprogs_static.be.o"],
+            ];
+            let set = |names: [&str; 3]| Ok(join(&[&read(names[0])?, &read(names[1])?, &read(names[2])?]));
+            sets.into_iter().map(set).collect::<std::io::Result<_>>()?
+        }
         // Small ones give more mutants a second.
         "elf" | "object" => files(&root().join("testdata/objects"), "o")?
             .iter()

@@ -6,6 +6,7 @@ use oxbpf_btf::dump_data::{DumpDataOpts, dump_data};
 use oxbpf_btf::sanitize::{SanitizeFeatures, sanitize};
 use oxbpf_btf::{Btf, BtfBuilder, BtfExt, ByteOrder, Bytes, CDump, DeclOpts, TypeId, text, value};
 use oxbpf_elf::{ElfObject, ExecFile};
+use oxbpf_linker::Linker;
 use oxbpf_relo::{MinBtf, relocate_only};
 
 /// A target's name and function.
@@ -20,8 +21,26 @@ pub const TARGETS: &[Target] = &[
     ("btf_relocate", btf_relocate),
     ("core", core),
     ("elf", elf),
+    ("link", link),
     ("object", object),
 ];
+
+/// Links three objects, in two orders; what comes out is an object.
+pub fn link(data: &[u8]) {
+    let [a, b, c] = parts(data);
+    for order in [[a, b, c], [c, b, a]] {
+        let mut linker = Linker::new();
+        if order.iter().zip(["a", "b", "c"]).any(|(bytes, name)| linker.add(name, bytes).is_err()) {
+            assert!(linker.finish().is_err(), "nothing comes out after an error");
+            continue;
+        }
+        let Ok(linked) = linker.finish() else { continue };
+        ElfObject::parse(&linked, "linked").expect("what was linked is read");
+        let mut again = Linker::new();
+        // Types that say something else than symbols do are found out when both are there.
+        let _ = again.add("linked", &linked).is_ok_and(|()| again.finish().is_ok());
+    }
+}
 
 /// How many types of one name in a chain a target goes through within a second. Deduplication compares each with each,
 /// all along the chain, as libbpf's does.

@@ -30,8 +30,8 @@ fn broken(e: BtfError) -> String {
     format!("its type is broken: {e}")
 }
 
-fn kind_name(t: TypeRef<'_>) -> &'static str {
-    t.kind().short_name().unwrap_or("unknown")
+fn kind_name(t: TypeRef<'_>) -> String {
+    t.kind().short_name().unwrap_or("unknown").to_lowercase()
 }
 
 impl Compare<'_> {
@@ -51,7 +51,7 @@ impl Compare<'_> {
                 return forward(one, other);
             }
             if one.kind() != other.kind() {
-                return Err(format!("kind {} in one is {} in the other", kind_name(one), kind_name(other)));
+                return Err(format!("{} in one is {} in the other", kind_name(one), kind_name(other)));
             }
             let named = matches!(
                 x,
@@ -78,10 +78,10 @@ impl Compare<'_> {
                         return Ok(());
                     }
                     return Err(format!(
-                        "{} '{}' has {} bytes in one and {} in the other",
-                        kind_name(one),
+                        "'{}' has {} bytes in one, '{}' has {} in the other",
                         one.name(),
                         one.size(),
+                        other.name(),
                         other.size()
                     ));
                 }
