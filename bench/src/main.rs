@@ -9,6 +9,7 @@ mod btf_open;
 mod btf_ops;
 mod core;
 mod growth;
+mod link;
 mod min_process;
 mod obj_open;
 mod ring_drain;
@@ -45,6 +46,7 @@ const GROUPS: &[Group] = &[
     Group::new("btf_open", &["btf_open"], btf_open::rows),
     Group::new("btf_ops", btf_ops::ROWS, btf_ops::rows).growth(btf_ops::GROWTH),
     Group::new("core", core::ROWS, core::rows).growth(&[Growth { name: "core_many", what: "programs", run: core::grow }]),
+    Group::new("link", link::ROWS, link::rows).growth(link::GROWTH),
     Group::new("ring_drain", &["ring_drain"], ring_drain::rows),
     Group::new("uprobe_syms", &["uprobe_syms"], uprobe_syms::rows),
     Group::new("binary_size", &["binary_size"], size::rows),

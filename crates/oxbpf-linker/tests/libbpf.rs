@@ -28,3 +28,20 @@ fn sets_of_objects_become_the_bytes_that_libbpf_writes() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(same > 150 && refused > 80, "{same} linked, {refused} refused");
 }
+
+#[test]
+fn what_the_documentation_says_of_a_set_is_so() {
+    let text = std::fs::read_to_string(testkit::root().join("docs/linking.md")).unwrap();
+    let mut seen = 0;
+    for row in text.lines().filter(|l| l.starts_with("| ")) {
+        let [_, _, linked, names, _] = row.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
+            continue;
+        };
+        for name in names.split('`').filter(|n| !n.trim().is_empty() && names.contains('`')) {
+            let set = sets().into_iter().find(|s| s.name == name).unwrap_or_else(|| panic!("no set {name}"));
+            assert_eq!(link(&set.members).is_ok(), !linked.starts_with("no"), "{name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 45, "{seen}");
+}

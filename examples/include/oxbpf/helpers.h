@@ -9,7 +9,14 @@
 #define OXBPF_HELPERS_H
 
 /* Where a program or a variable goes in the object file; the name is what a loader reads. */
+#ifdef __clang__
+/* A declaration of what another file defines may be in a section too, where `used` means nothing. */
+#define SEC(name)                                                                              \
+	_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wignored-attributes\"") \
+		__attribute__((section(name), used)) _Pragma("GCC diagnostic pop")
+#else
 #define SEC(name) __attribute__((section(name), used))
+#endif
 
 #define __always_inline inline __attribute__((always_inline))
 #define __noinline __attribute__((noinline))
