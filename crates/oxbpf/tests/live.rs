@@ -113,18 +113,59 @@ fn per_cpu_values_come_one_for_each_cpu() {
     assert!(map.typed::<u32, u32>().is_err());
 }
 
+fn collect(mut batches: oxbpf::map::Batches<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut all = Vec::new();
+    while let Some(batch) = batches.next().unwrap() {
+        all.extend(batch.iter().map(|(k, v)| (k.to_vec(), v.to_vec())));
+    }
+    all
+}
+
+#[test]
+fn entries_come_in_steps_whatever_the_map_and_the_kernel() {
+    need_kernel!();
+    // More than one step; per-CPU values; a type without batches.
+    for (map_type, value_size, entries) in [
+        (MapType::HASH, 1000, 1200u32),
+        (MapType::ARRAY, 8, 70_000),
+        (MapType::PERCPU_HASH, 12, 9000),
+        (MapType::LRU_HASH, 64, 5000),
+        (MapType::STACK_TRACE, 8, 4),
+    ] {
+        let map = map(map_type, 4, value_size, entries);
+        let len = map.value_buf_len().unwrap();
+        if map_type != MapType::STACK_TRACE && map_type != MapType::ARRAY {
+            for i in 0..entries / 2 {
+                map.update(&i.to_ne_bytes(), &vec![i as u8; len], UpdateFlags::empty()).unwrap();
+            }
+        }
+        let mut by_step = collect(map.batches(UpdateFlags::empty()).unwrap());
+        let mut one_by_one: Vec<_> = map.iter().map(|e| e.unwrap()).collect();
+        assert_eq!(by_step.len(), one_by_one.len(), "{map_type}");
+        by_step.sort_unstable();
+        one_by_one.sort_unstable();
+        assert!(by_step == one_by_one, "{map_type}");
+        if matches!(map_type, MapType::HASH | MapType::PERCPU_HASH) {
+            let mut drained = collect(map.drain(UpdateFlags::empty()).unwrap());
+            drained.sort_unstable();
+            assert!(drained == by_step, "{map_type}");
+            assert_eq!(map.keys().count(), 0, "{map_type}");
+        }
+    }
+}
+
 #[test]
 fn batches_move_all_entries() {
     need_kernel!();
     let map = map(MapType::HASH, 4, 4, 3000);
     let keys: Vec<u8> = (0..2500u32).flat_map(u32::to_ne_bytes).collect();
     assert_eq!(map.update_batch(&keys, &keys, UpdateFlags::empty()).unwrap(), 2500);
-    let mut all = map.lookup_batch(UpdateFlags::empty()).unwrap();
+    let mut all = collect(map.batches(UpdateFlags::empty()).unwrap());
     all.sort_unstable_by_key(|(k, _)| u32::from_ne_bytes(k[..].try_into().unwrap()));
     assert_eq!(all.len(), 2500);
     assert!(all.iter().zip(0u32..).all(|((k, v), i)| k[..] == i.to_ne_bytes() && k == v));
     assert_eq!(map.delete_batch(&keys[..40]).unwrap(), 10);
-    assert_eq!(map.lookup_and_delete_batch(UpdateFlags::empty()).unwrap().len(), 2490);
+    assert_eq!(collect(map.drain(UpdateFlags::empty()).unwrap()).len(), 2490);
     assert_eq!(map.keys().count(), 0);
     assert_eq!(
         map.update_batch(&keys[..6], &keys[..6], UpdateFlags::empty()).unwrap_err().kind(),

@@ -3,14 +3,14 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod fake;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fake::{Fake, number, object, write_log};
-use oxbpf::{ErrorKind, Feature, Features, Kernel};
+use oxbpf::{ErrorKind, Feature, Features, Kernel, OwnedMap};
 use oxbpf_btf::{Btf, Type, TypeId};
-use oxbpf_kernel::{Command, Fact};
-use oxbpf_uapi::flags::MapFlags;
+use oxbpf_kernel::{Command, Fact, MapCreate};
+use oxbpf_uapi::flags::{MapFlags, UpdateFlags};
 use oxbpf_uapi::{Errno, HelperId, Insn, MapType, ProgType};
 
 const OPENSNOOP: &str = "examples/opensnoop.bpf.o";
@@ -518,4 +518,38 @@ fn tagged_context_gets_the_type_that_old_kernels_look_for() {
     let pointer = proto.params().next().unwrap().type_id;
     let context = btf.get(btf.get(pointer).unwrap().type_id()).unwrap();
     assert_eq!(context.name(), "bpf_perf_event_data");
+}
+
+#[test]
+fn what_was_drained_is_given_before_a_later_step_fails() {
+    let fake = Fake::new();
+    let step = Arc::new(AtomicI32::new(0));
+    let steps = step.clone();
+    fake.refuse(move |cmd| match cmd {
+        Command::MapLookupAndDeleteBatch(req) => match steps.fetch_add(1, Ordering::Relaxed) {
+            0 => {
+                req.keys[..4].copy_from_slice(&7u32.to_ne_bytes());
+                req.values[..4].copy_from_slice(&8u32.to_ne_bytes());
+                req.count = 1;
+                None
+            }
+            _ => Some(Errno::EFAULT),
+        },
+        _ => None,
+    });
+    let request = MapCreate {
+        map_type: MapType::HASH,
+        key_size: 4,
+        value_size: 4,
+        max_entries: 9,
+        ..Default::default()
+    };
+    let map = OwnedMap::create(&Kernel::new(fake), request).unwrap();
+    let mut batches = map.drain(UpdateFlags::empty()).unwrap();
+    let first: Vec<_> =
+        batches.next().unwrap().unwrap().iter().map(|(k, v)| (k.to_vec(), v.to_vec())).collect();
+    assert_eq!(first, [(7u32.to_ne_bytes().to_vec(), 8u32.to_ne_bytes().to_vec())]);
+    assert_eq!(batches.next().unwrap_err().errno(), Errno::EFAULT);
+    assert!(batches.next().unwrap().is_none(), "there is nothing after an error");
+    assert_eq!(step.load(Ordering::Relaxed), 2);
 }

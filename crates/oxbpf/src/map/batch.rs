@@ -1,84 +1,235 @@
 //! Many entries in one call (Linux 5.6).
 
 use oxbpf_kernel::{Command, MapDeleteBatch, MapLookupBatch, MapUpdateBatch};
-use oxbpf_uapi::Cmd;
-use oxbpf_uapi::Errno;
 use oxbpf_uapi::flags::UpdateFlags;
+use oxbpf_uapi::map_type::MapOps;
+use oxbpf_uapi::{Cmd, Errno};
 
 use super::OwnedMap;
 use crate::error::{At, Error, Frame, Result};
 
-/// Entries asked for at once, where the map is not smaller.
-const BATCH: u32 = 4096;
+/// Bytes of keys and values that are asked for at once, where the map is not smaller.
+const STEP: usize = 256 << 10;
 
-impl OwnedMap {
-    /// All entries, read in large steps: keys and values as [`lookup`](OwnedMap::lookup) gives them.
-    ///
-    /// # Errors
-    /// `EOPNOTSUPP` or `EINVAL` where the kernel has no batches for the map's type; walk [`iter`](OwnedMap::iter) then.
-    #[doc(alias = "bpf_map_lookup_batch")]
-    pub fn lookup_batch(&self, flags: UpdateFlags) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        self.read_all(flags, false)
+/// What a kernel says that has no batches for a map's type, or none at all.
+const NO_BATCHES: [Errno; 3] = [Errno::EINVAL, Errno::EOPNOTSUPP, Errno::ENOTSUPP];
+
+/// All entries of a map, in large steps: [`next`](Self::next) gives some of them, until there are no more.
+///
+/// The memory that it takes does not depend on the size of the map.
+#[derive(Debug)]
+pub struct Batches<'m> {
+    map: &'m OwnedMap,
+    flags: UpdateFlags,
+    /// Whether entries are removed as they are read.
+    removes: bool,
+    /// Entries that there is room for.
+    room: usize,
+    value_len: usize,
+    keys: Vec<u8>,
+    values: Vec<u8>,
+    /// Entries that are in the buffers.
+    count: usize,
+    place: Place,
+}
+
+/// How far a walk has come.
+#[derive(Debug)]
+enum Place {
+    Start,
+    /// The kernel's note of the place.
+    Batch(Vec<u8>),
+    /// One by one: the kernel has no batches for the map.
+    Single(Walk),
+    End,
+}
+
+/// The key that comes next, if it is known, and how many more may come.
+#[derive(Debug)]
+struct Walk {
+    last: Option<Vec<u8>>,
+    left: u64,
+}
+
+/// Some entries of a map.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'b> {
+    /// The keys, one after the other.
+    pub keys: &'b [u8],
+    /// The values, one after the other, each of [`value_buf_len`](OwnedMap::value_buf_len) bytes.
+    pub values: &'b [u8],
+    key_len: usize,
+    value_len: usize,
+}
+
+impl<'b> Batch<'b> {
+    /// Keys with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> + use<'b> {
+        self.keys.chunks_exact(self.key_len.max(1)).zip(self.values.chunks_exact(self.value_len.max(1)))
+    }
+}
+
+impl<'m> Batches<'m> {
+    fn new(map: &'m OwnedMap, flags: UpdateFlags, removes: bool) -> Result<Self> {
+        let value_len = map.value_buf_len()?;
+        let entry = map.key_size() as usize + value_len;
+        let room = (STEP / entry.max(1)).clamp(1, map.max_entries().max(1) as usize);
+        let has_batches = map.map_type().allows(MapOps::LOOKUP_BATCH);
+        let place = if has_batches { Place::Start } else { Place::Single(Walk::new(map)) };
+        Ok(Self {
+            map,
+            flags,
+            removes,
+            room,
+            value_len,
+            keys: Vec::new(),
+            values: Vec::new(),
+            count: 0,
+            place,
+        })
     }
 
-    /// All entries, removed as they are read.
+    /// The next entries, `None` when there are no more.
     ///
     /// # Errors
-    /// As [`lookup_batch`](Self::lookup_batch).
-    #[doc(alias = "bpf_map_lookup_and_delete_batch")]
-    pub fn lookup_and_delete_batch(&self, flags: UpdateFlags) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        self.read_all(flags, true)
+    /// The kernel's. What was given before stays read and, if it is being removed, removed.
+    #[expect(clippy::should_implement_trait, reason = "what it gives is borrowed from it")]
+    pub fn next(&mut self) -> Result<Option<Batch<'_>>> {
+        self.count = 0;
+        while self.count == 0 {
+            match core::mem::replace(&mut self.place, Place::End) {
+                Place::End => return Ok(None),
+                Place::Start => self.ask(None)?,
+                Place::Batch(position) => self.ask(Some(&position))?,
+                Place::Single(walk) => self.walk(walk)?,
+            }
+        }
+        let key_len = self.map.key_size() as usize;
+        Ok(Some(Batch {
+            keys: self.keys.get(..self.count * key_len).unwrap_or_default(),
+            values: self.values.get(..self.count * self.value_len).unwrap_or_default(),
+            key_len,
+            value_len: self.value_len,
+        }))
     }
 
-    fn read_all(&self, flags: UpdateFlags, delete: bool) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        let (key_len, value_len) = (self.key_size() as usize, self.value_buf_len()?);
-        let mut room = self.max_entries().clamp(1, BATCH);
-        // Hashes use the batch position as a 4-byte bucket number whatever the key's size.
-        let position_len = key_len.max(4);
-        let mut position: Option<Vec<u8>> = None;
-        let mut out = Vec::new();
-        let (mut keys, mut values) = (Vec::new(), Vec::new());
+    /// Reads entries from `position` on with one command.
+    fn ask(&mut self, position: Option<&[u8]>) -> Result<()> {
+        let key_len = self.map.key_size() as usize;
+        let limit = self.map.max_entries().max(1) as usize;
         loop {
-            keys.resize(key_len.saturating_mul(room as usize), 0);
-            values.resize(value_len.saturating_mul(room as usize), 0);
-            let mut next = vec![0; position_len];
+            self.keys.resize(key_len.saturating_mul(self.room), 0);
+            self.values.resize(self.value_len.saturating_mul(self.room), 0);
+            // Hashes use the position as a 4-byte bucket number whatever the key's size.
+            let mut next = vec![0; key_len.max(4)];
             let request = MapLookupBatch {
-                map: &self.fd,
-                in_batch: position.as_deref(),
+                map: &self.map.fd,
+                in_batch: position,
                 out_batch: &mut next,
-                keys: &mut keys,
-                values: &mut values,
-                count: room,
-                elem_flags: flags.bits(),
+                keys: &mut self.keys,
+                values: &mut self.values,
+                count: self.room as u32,
+                elem_flags: self.flags.bits(),
                 flags: 0,
             };
-            let mut command = match delete {
+            let mut command = match self.removes {
                 false => Command::MapLookupBatch(request),
                 true => Command::MapLookupAndDeleteBatch(request),
             };
-            let result = self.kernel.bpf(&mut command);
+            let result = self.map.kernel.bpf(&mut command);
             let cmd = command.cmd();
-            let (Command::MapLookupBatch(done) | Command::MapLookupAndDeleteBatch(done)) = command else {
-                return Err(Error::kernel(Errno::EPROTO).at(Frame::Command(cmd)).at(self.frame()));
+            let count = match command {
+                Command::MapLookupBatch(done) | Command::MapLookupAndDeleteBatch(done) => done.count as usize,
+                _ => 0,
             };
-            let count = done.count as usize;
-            let is_last = match result {
-                Ok(_) => false,
-                Err(Errno::ENOENT) => true,
+            let fail = |e| Err(Error::kernel(e).at(Frame::Command(cmd)).at(self.map.frame()));
+            match result {
+                Ok(_) | Err(Errno::ENOENT) if count > self.room => return fail(Errno::EPROTO),
+                Ok(_) if count > 0 => self.place = Place::Batch(next),
+                // The last ones, or none.
+                Ok(_) | Err(Errno::ENOENT) => {}
                 // A bucket of the hash has more entries than there is room for.
-                Err(Errno::ENOSPC) if room < self.max_entries() => {
-                    room = room.saturating_mul(2).min(self.max_entries());
+                Err(Errno::ENOSPC) if self.room < limit => {
+                    self.room = self.room.saturating_mul(2).min(limit);
                     continue;
                 }
-                Err(e) => return Err(Error::kernel(e).at(Frame::Command(cmd)).at(self.frame())),
-            };
-            let pairs = keys.chunks(key_len.max(1)).zip(values.chunks(value_len.max(1)));
-            out.extend(pairs.take(count).map(|(k, v)| (k.to_vec(), v.to_vec())));
-            if is_last || count == 0 {
-                return Ok(out);
+                Err(e) if position.is_none() && NO_BATCHES.contains(&e) => {
+                    self.place = Place::Single(Walk::new(self.map));
+                    return Ok(());
+                }
+                Err(e) => return fail(e),
             }
-            position = Some(next);
+            self.count = count;
+            return Ok(());
         }
+    }
+
+    /// Reads entries one by one.
+    fn walk(&mut self, mut walk: Walk) -> Result<()> {
+        self.keys.clear();
+        self.values.clear();
+        let mut value = vec![0; self.value_len];
+        while self.count < self.room && walk.left > 0 {
+            walk.left -= 1;
+            let Some(key) = self.map.next_key(walk.last.as_deref())? else { return Ok(()) };
+            // An entry may vanish in between; maps of references have empty places.
+            if self.map.lookup_into(&key, &mut value, self.flags)? {
+                self.keys.extend_from_slice(&key);
+                self.values.extend_from_slice(&value);
+                self.count += 1;
+            }
+            if self.removes {
+                self.map.delete(&key)?;
+            } else {
+                walk.last = Some(key);
+            }
+        }
+        if walk.left > 0 {
+            self.place = Place::Single(walk);
+        }
+        Ok(())
+    }
+}
+
+impl Walk {
+    fn new(map: &OwnedMap) -> Self {
+        Self { last: None, left: map.walk_limit() }
+    }
+}
+
+impl OwnedMap {
+    /// All entries, read in large steps with one command each where the kernel can (Linux 5.6), else one by one.
+    ///
+    /// Entries that are added or removed meanwhile may be missed, or met twice.
+    ///
+    /// ```no_run
+    /// # fn sum(map: &oxbpf::OwnedMap) -> oxbpf::Result<u64> {
+    /// let mut sum = 0;
+    /// let mut batches = map.batches(Default::default())?;
+    /// while let Some(batch) = batches.next()? {
+    ///     for (_key, value) in batch.iter() {
+    ///         sum += value.iter().map(|b| u64::from(*b)).sum::<u64>();
+    ///     }
+    /// }
+    /// # Ok(sum)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the system does not tell the number of CPUs, for per-CPU maps.
+    #[doc(alias = "bpf_map_lookup_batch")]
+    pub fn batches(&self, flags: UpdateFlags) -> Result<Batches<'_>> {
+        Batches::new(self, flags, false)
+    }
+
+    /// As [`batches`](Self::batches), and entries are removed as they are read: what was given is gone from the map, what was not is
+    /// still there.
+    ///
+    /// # Errors
+    /// As [`batches`](Self::batches).
+    #[doc(alias = "bpf_map_lookup_and_delete_batch")]
+    pub fn drain(&self, flags: UpdateFlags) -> Result<Batches<'_>> {
+        Batches::new(self, flags, true)
     }
 
     /// Writes entries: `keys` and `values` one after the other, as many of each. Gives how many were written.

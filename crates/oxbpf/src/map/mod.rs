@@ -21,6 +21,7 @@ use oxbpf_uapi::info::MapInfo;
 use crate::error::{At, Error, Frame, Result};
 use crate::object::state::MapRow;
 
+pub use batch::{Batch, Batches};
 pub use ops::Keys;
 pub(crate) use shape::{MapShape, possible_cpus};
 pub use typed::TypedMap;

@@ -154,7 +154,7 @@ impl OwnedMap {
     }
 
     /// A hash that loses keys while it is walked may send the walk back to its start for ever; this many steps are surely enough.
-    fn walk_limit(&self) -> u64 {
+    pub(super) fn walk_limit(&self) -> u64 {
         u64::from(self.max_entries()).saturating_mul(4).saturating_add(64)
     }
 

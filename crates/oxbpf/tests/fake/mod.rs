@@ -204,7 +204,7 @@ impl Fake {
                 self.0.programs.lock().unwrap().insert(req.prog_name.to_owned(), req.insns.to_vec());
                 Ok(Reply::Handle(self.named_handle(req.prog_name)))
             }
-            Command::ProgBindMap(_) => Ok(Reply::Done),
+            Command::ProgBindMap(_) | Command::MapLookupAndDeleteBatch(_) => Ok(Reply::Done),
             Command::TokenCreate { .. } => Ok(Reply::Handle(self.new_handle())),
             Command::ObjPin(req) => {
                 let mut pins = self.0.pins.lock().unwrap();
