@@ -98,23 +98,16 @@ impl Results {
         Self(text.lines().map(line).collect())
     }
 
-    /// Whether a section has run; `attach` is one that attached, without an event to make it run.
-    fn is(&self, what: &str, kernel: &str, section: &str) -> bool {
-        self.0.get(&(kernel.to_owned(), section.to_owned())).is_some_and(|r| r == what)
-    }
-
+    /// Whether a section's program has run.
     fn passes(&self, kernel: &str, section: &str) -> bool {
-        self.is("pass", kernel, section) || self.is("attach", kernel, section)
+        self.0.get(&(kernel.to_owned(), section.to_owned())).is_some_and(|r| r == "pass")
     }
 
     /// One cell a kernel: whether a section of these has run there.
     fn cells(&self, sections: &[&SecDef]) -> String {
         let cell = |kernel: &&str| {
-            let any = |what| sections.iter().any(|def| self.is(what, kernel, def.name()));
-            if any("pass") {
+            if sections.iter().any(|def| self.passes(kernel, def.name())) {
                 "yes"
-            } else if any("attach") {
-                "attached"
             } else if sections.iter().all(|def| why_nowhere(def).is_some()) {
                 "see below"
             } else {
@@ -151,8 +144,7 @@ fn document(results: &Results) -> String {
     let mut out = String::from(
         "# What attaches, and where it was seen to run\n\n\
          Made by `crates/oxbpf/tests/coverage.rs` from the tables in code and the results of `cargo xtask vm`. A `yes` is a test that\n\
-         loaded a program, attached it as its section says, made the event, saw the program's effect, detached it and saw no more of it. `attached`\n\
-         is a program that attached and whose event the test does not make; of flow dissectors `link::tests::points` makes it.\n\n\
+         loaded a program, attached it as its section says, made the event, saw the program's effect, detached it and saw no more of it.\n\n\
          5.10, 6.1, 6.12 and 7.2 are Debian's kernels in a virtual machine. 6.18 is built without kprobes and refuses fentry and LSM\n\
          programs. `testdata/attach/results.txt` has the reason for each `no`; nearly always the kernel is too old.\n",
     );

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says why")]
 
 mod info;
+mod iters;
 mod links;
 mod modes;
 mod net;
