@@ -45,8 +45,11 @@ const PURE: &[&str] = &[
 /// Files that may hold unsafe code; ARCHITECTURE.md lists the same.
 pub const UNSAFE_FILES: &[&str] = &[
     "crates/oxbpf-capi/src/arg.rs",
+    "crates/oxbpf-capi/src/fd.rs",
+    "crates/oxbpf-capi/src/memory.rs",
     "crates/oxbpf-capi/src/print.rs",
     "crates/oxbpf-capi/src/ret.rs",
+    "crates/oxbpf-capi/src/sys.rs",
     "crates/oxbpf-kernel/src/mapping.rs",
     "crates/oxbpf-kernel/src/mapping/ring.rs",
     "crates/oxbpf-sys/src/attr.rs",

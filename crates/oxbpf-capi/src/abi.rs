@@ -8,7 +8,7 @@ macro_rules! layouts {
         $(
             #[doc = concat!("`struct ", $c_name, "`.")]
             #[repr(C)]
-            #[derive(Clone, Copy, Debug)]
+            #[derive(Clone, Copy, Debug, Default)]
             #[allow(missing_docs, reason = "the names are those of C's fields")]
             pub struct $name { $(pub $field: $ty),* }
 

@@ -104,6 +104,11 @@ pub fn give_shared<T>(object: Arc<T>) -> *const T {
 pub struct Str(*const c_char);
 
 impl Str {
+    /// The address, 0 for null.
+    pub fn address(&self) -> u64 {
+        self.0.addr() as u64
+    }
+
     /// The string with its end, `None` for null.
     pub fn c(&self) -> Option<&CStr> {
         if self.0.is_null() {
@@ -152,6 +157,11 @@ impl Raw {
     /// None.
     pub fn null() -> Self {
         Self(core::ptr::null_mut())
+    }
+
+    /// What C gave as an address before.
+    pub fn at(address: usize) -> Self {
+        Self(core::ptr::with_exposed_provenance_mut(address))
     }
 
     /// Whether there is none.
@@ -226,6 +236,18 @@ impl Raw {
         Ptr(core::ptr::with_exposed_provenance(self.read::<usize>(at)))
     }
 
+    /// The function whose pointer lies at byte `at`, `None` for null. `F` is a function pointer of the type that C declares.
+    pub fn function_at<F: Copy>(&self, at: usize) -> Option<F> {
+        const { assert!(size_of::<F>() == size_of::<usize>(), "a function pointer") };
+        let address: usize = self.read(at);
+        let pointer: *mut u8 = core::ptr::with_exposed_provenance_mut(address);
+        if pointer.is_null() {
+            return None;
+        }
+        // SAFETY: C's header says that the field is a function of this type, and it is not null.
+        Some(unsafe { core::mem::transmute_copy::<*mut u8, F>(&pointer) })
+    }
+
     /// Writes a pointer at byte `at`.
     pub fn write_pointer<T>(&self, at: usize, pointer: *const T) {
         self.write(at, pointer.expose_provenance());
@@ -242,6 +264,11 @@ impl Raw {
         Str(self.0.cast())
     }
 }
+
+// SAFETY: it is an address; what is there is C's to synchronise.
+unsafe impl Send for Raw {}
+// SAFETY: as above.
+unsafe impl Sync for Raw {}
 
 /// Where C wants a result, or null.
 #[repr(transparent)]

@@ -1,4 +1,4 @@
-//! The macro that makes C functions: `export!`.
+//! The macro that makes C functions, `export!`, and those that read and write fields of their option structs.
 
 /// Makes each `fn name(arguments) -> Family { body }` a C function of that name.
 ///
@@ -13,4 +13,25 @@ macro_rules! export {
             <$family as $crate::ret::Family>::run(stringify!($name), || $body)
         }
     )*};
+}
+
+/// Reads a field of a checked option struct: `opt!(given: Layout, flags)`, and with `str` or `ptr`
+/// in front for what it points to.
+macro_rules! opt {
+    ($given:ident: $layout:ty, $field:ident) => {
+        $given.field(core::mem::offset_of!($layout, $field), |l: &$layout| &l.$field)
+    };
+    (str $given:ident: $layout:ty, $field:ident) => {
+        $given.str(core::mem::offset_of!($layout, $field))
+    };
+    (ptr $given:ident: $layout:ty, $field:ident) => {
+        $given.pointer(core::mem::offset_of!($layout, $field))
+    };
+}
+
+/// Writes a field of a checked option struct, if the caller's has it.
+macro_rules! put_opt {
+    ($given:ident: $layout:ty, $field:ident = $value:expr) => {
+        $given.put(core::mem::offset_of!($layout, $field), |l: &$layout| &l.$field, $value)
+    };
 }

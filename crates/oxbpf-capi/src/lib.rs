@@ -32,8 +32,15 @@ mod export;
 
 pub mod abi;
 pub mod arg;
+pub mod bpf_h;
+pub mod btf_h;
 pub mod fail;
+pub mod fd;
+pub mod libbpf_h;
+pub mod memory;
+pub mod object;
 pub mod opts;
 pub mod print;
 pub mod ret;
+pub mod sys;
 pub mod text;

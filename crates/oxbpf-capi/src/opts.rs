@@ -1,8 +1,8 @@
 //! Option structs: the caller's size and fields out, values with defaults in their place.
 //!
 //! The first field of each is the size that the caller's header gave it. A field counts if it lies in that size; bytes
-//! that this version does not know must be zero. The structs are in [`abi`](crate::abi); [`opt!`](crate::opt) reads
-//! a field, [`put_opt!`](crate::put_opt) writes one.
+//! that this version does not know must be zero. The structs are in [`abi`](crate::abi); the macro
+//! `opt!` reads a field, `put_opt!` writes one.
 
 use core::marker::PhantomData;
 use core::mem::size_of;
@@ -34,6 +34,16 @@ impl<T> Clone for Opts<T> {
 impl<T> Copy for Opts<T> {}
 
 impl<T: OptsLayout> Opts<T> {
+    /// The struct that a field of another points to.
+    pub fn at(memory: Raw) -> Self {
+        Self(memory, PhantomData)
+    }
+
+    /// Defaults.
+    pub fn none() -> Self {
+        Self(Raw::null(), PhantomData)
+    }
+
     /// Checks size and unknown bytes, once, before fields are read.
     ///
     /// # Errors
@@ -104,31 +114,24 @@ impl<T> Given<T> {
         self.pointer(at).as_str()
     }
 
+    /// The function that the pointer at `at` leads to. `F` is its type as C declares it.
+    pub fn callback<F: Copy>(&self, at: usize) -> Option<F> {
+        if self.has(at + size_of::<usize>()) { self.memory.function_at(at) } else { None }
+    }
+
+    /// Whether everything from byte `at` on is zero, as far as the struct goes.
+    pub fn is_zero_from(&self, at: usize) -> bool {
+        let rest = self.memory.offset(at);
+        rest.bytes(self.size.saturating_sub(at)).unwrap_or_default().iter().all(|b| *b == 0)
+    }
+
+    /// The 32-bit number at byte `at`, where the struct may end behind it; zero if it is not there.
+    pub fn tail(&self, at: usize) -> u32 {
+        if self.has(at + size_of::<u32>()) { self.memory.read(at) } else { 0 }
+    }
+
     /// The struct itself.
     pub fn memory(&self) -> Raw {
         self.memory
     }
-}
-
-/// Reads a field of a checked option struct: `opt!(given.flags)`, `opt!(str given.path)`, `opt!(ptr given.addrs)`. Needs the layout
-/// in scope as `L`.
-#[macro_export]
-macro_rules! opt {
-    ($given:ident: $layout:ty, $field:ident) => {
-        $given.field(core::mem::offset_of!($layout, $field), |l: &$layout| &l.$field)
-    };
-    (str $given:ident: $layout:ty, $field:ident) => {
-        $given.str(core::mem::offset_of!($layout, $field))
-    };
-    (ptr $given:ident: $layout:ty, $field:ident) => {
-        $given.pointer(core::mem::offset_of!($layout, $field))
-    };
-}
-
-/// Writes a field of a checked option struct, if the caller's has it.
-#[macro_export]
-macro_rules! put_opt {
-    ($given:ident: $layout:ty, $field:ident = $value:expr) => {
-        $given.put(core::mem::offset_of!($layout, $field), |l: &$layout| &l.$field, $value)
-    };
 }

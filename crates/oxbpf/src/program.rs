@@ -139,7 +139,7 @@ impl<'o> Program<'o> {
         (&self.core.spec.programs[i], &self.core.programs[i])
     }
 
-    fn row(&self) -> &'o ProgRow {
+    pub(crate) fn row(&self) -> &'o ProgRow {
         self.spec_and_row().1
     }
 

@@ -197,6 +197,20 @@ impl Link {
         }
     }
 
+    /// Takes a BPF link over that was created in another way.
+    pub fn from_fd(kernel: &Kernel, fd: LinkFd) -> Self {
+        Self::bpf(kernel, fd)
+    }
+
+    /// The number of the descriptor that carries the attachment: the BPF link's, or the perf event's where there is none.
+    pub fn number(&self) -> Option<i32> {
+        match &self.held {
+            Held::Perf { event, link: None, .. } => Some(event.number()),
+            Held::StructOps(map) => Some(map.number()),
+            _ => self.fd().map(|fd| fd.number()),
+        }
+    }
+
     fn bpf_fd(&self, what: &'static str) -> Result<&LinkFd> {
         self.fd().ok_or_else(|| {
             let message = format!("{what}: this attachment ({}) is not a BPF link", self.held.name());

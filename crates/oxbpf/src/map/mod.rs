@@ -23,7 +23,8 @@ use crate::object::state::MapRow;
 
 pub use batch::{Batch, Batches};
 pub use ops::Keys;
-pub(crate) use shape::{MapShape, possible_cpus};
+pub(crate) use shape::MapShape;
+pub use shape::possible_cpus;
 pub use typed::TypedMap;
 
 /// A map with a reference of its own. Dropping it closes the reference.

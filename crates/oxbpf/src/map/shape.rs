@@ -88,7 +88,11 @@ pub(super) fn read_info(kernel: &Kernel, fd: &MapFd) -> Result<MapInfo> {
 }
 
 /// How many CPUs may ever run: one more than the highest number. Per-CPU values come in this number.
-pub(crate) fn possible_cpus(kernel: &Kernel) -> Result<u32> {
+///
+/// # Errors
+/// The kernel cannot say.
+#[doc(alias = "libbpf_num_possible_cpus")]
+pub fn possible_cpus(kernel: &Kernel) -> Result<u32> {
     let bytes = kernel.fact(Fact::PossibleCpus).at(|| Frame::Target("possible CPUs".into()))?;
     let text = String::from_utf8_lossy(&bytes);
     count_cpus(text.trim())

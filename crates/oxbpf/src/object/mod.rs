@@ -14,6 +14,7 @@ mod core_relo;
 mod create;
 mod deferred;
 mod externs;
+mod face;
 mod globals;
 mod handler;
 mod jump_table;

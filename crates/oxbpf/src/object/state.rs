@@ -55,6 +55,8 @@ pub struct Core {
     pub(crate) programs: Vec<ProgRow>,
     /// One a map of `spec`.
     pub(crate) maps: Vec<MapRow>,
+    /// What rights were delegated with.
+    pub(crate) token: Option<oxbpf_kernel::TokenFd>,
     /// BTF of the object in the kernel.
     pub(crate) btf_fd: Option<BtfFd>,
     /// Descriptors that kfunc calls refer to by index; index 0 is the kernel itself and stays unused.
@@ -159,6 +161,7 @@ impl Core {
             state: State::Open,
             programs,
             maps,
+            token: None,
             btf_fd: None,
             fd_array: Vec::new(),
             module_fds: Vec::new(),

@@ -202,6 +202,17 @@ impl Core {
         Ok((start..start.saturating_add(size), member.type_id))
     }
 
+    /// Names and byte offsets of the members of a struct_ops variable that are pointers to functions.
+    pub fn struct_ops_callbacks(&self, map: MapId) -> Vec<(String, usize)> {
+        let btf = self.spec.btf.as_deref();
+        let members = btf.zip(self.struct_ops_of(map)).and_then(|(btf, spec)| {
+            let members = btf.get(spec.type_id).ok()?.composite()?.members();
+            let callbacks = members.filter(|m| is_func_ptr(btf, m.type_id));
+            Some(callbacks.map(|m| (m.name.to_owned(), (m.bit_offset / 8) as usize)).collect())
+        });
+        members.unwrap_or_default()
+    }
+
     /// Makes a program the callback of a member, or none.
     pub(super) fn set_struct_ops_program(
         &mut self,

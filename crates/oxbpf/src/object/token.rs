@@ -39,6 +39,7 @@ impl Core {
         match (create(&self.kernel, &path), wanted) {
             (Ok(token), _) => {
                 log::debug!("uses a BPF token of {}", path.display());
+                self.token = Some(token.clone());
                 self.kernel = Kernel::new(Delegated { inner: self.kernel.clone(), token });
                 self.features = Features::of(&self.kernel);
                 Ok(())
