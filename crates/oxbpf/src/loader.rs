@@ -87,13 +87,16 @@ impl OpenObject {
     }
 }
 
+/// Makes the signature of a program: PKCS#7, detached, in DER.
+pub type Sign = dyn Fn(&LoaderProgram) -> Result<Vec<u8>>;
+
 /// How an object is loaded by a program.
 #[derive(Clone, Copy, Default)]
 pub struct LoadBy<'a> {
     /// Who verifies the program's data. A signature needs one that is not `None`: see [`hash_verifier`].
     pub gen_hash: GenHash,
     /// Makes the signature, if there is to be one.
-    pub sign: Option<&'a dyn Fn(&LoaderProgram) -> Result<Vec<u8>>>,
+    pub sign: Option<&'a Sign>,
     /// Where the key is that the signature is verified with; see [`Signature::keyring_id`].
     pub keyring_id: i32,
 }
