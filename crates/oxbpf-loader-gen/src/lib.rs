@@ -22,9 +22,11 @@ mod op;
 mod program;
 #[cfg(feature = "sign")]
 pub mod sign;
+mod step;
 mod symbols;
 
 pub use context::{Context, MapInput};
 pub use error::GenError;
 pub use generator::{GenHash, GenOptions, LoaderGen};
 pub use program::LoaderProgram;
+pub use step::Step;

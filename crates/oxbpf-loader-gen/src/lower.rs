@@ -19,6 +19,7 @@ use crate::error::GenError;
 use crate::generator::{GenHash, GenOptions};
 use crate::op::{Map, Op, Prog, Update, Value};
 use crate::program::LoaderProgram;
+use crate::step::Step;
 
 /// Places for descriptors of maps in the array that instructions refer to, at least.
 const MAP_SLOTS: usize = 64;
@@ -58,7 +59,7 @@ pub(crate) fn program(
         lower.op(op)?;
     }
     lower.end();
-    let Lower { mut code, blob, .. } = lower;
+    let Lower { mut code, blob, steps, .. } = lower;
     let is_little = blob.is_little();
     let data = blob.finish()?;
     if let Some(places) = hash_at {
@@ -81,7 +82,7 @@ pub(crate) fn program(
         Op::ProgLoad(prog) => Some(prog.name.clone()),
         _ => None,
     });
-    Ok(LoaderProgram { insns, data, maps, programs: programs.collect(), gen_hash: options.gen_hash })
+    Ok(LoaderProgram { insns, data, maps, programs: programs.collect(), steps, gen_hash: options.gen_hash })
 }
 
 /// A program that is being written.
@@ -96,6 +97,7 @@ pub(crate) struct Lower<'g> {
     module_slots: usize,
     /// Programs that are loaded so far.
     loaded: usize,
+    steps: Vec<Step>,
 }
 
 impl<'g> Lower<'g> {
@@ -104,7 +106,7 @@ impl<'g> Lower<'g> {
         let mut blob = Blob::new(options.is_little_endian, bytes + 4096);
         let fd_array = blob.add_zeroes(4 * (layout.maps.max(MAP_SLOTS) + MODULE_SLOTS));
         let code = Code::with_capacity(64 + 64 * ops.len());
-        Self { options, code, blob, layout, fd_array, module_slots: 0, loaded: 0 }
+        Self { options, code, blob, layout, fd_array, module_slots: 0, loaded: 0, steps: Vec::new() }
     }
 
     /// Bytes of the stack that are in use.
@@ -191,6 +193,21 @@ impl<'g> Lower<'g> {
         })
     }
 
+    /// Notes that a command comes next.
+    fn step(&mut self, cmd: Cmd, name: &str, begun: Option<u32>, done: Option<u32>) -> &mut Step {
+        self.steps.push(Step { cmd, name: name.to_owned(), names: Vec::new(), begun, done });
+        // It was just pushed.
+        let last = self.steps.len() - 1;
+        &mut self.steps[last]
+    }
+
+    /// Name of a map that was created.
+    fn map_name(&self, index: usize) -> String {
+        let slot = Some(self.slot_at(index));
+        let found = self.steps.iter().find(|s| s.cmd == Cmd::MAP_CREATE && s.done == slot);
+        found.map(|s| s.name.clone()).unwrap_or_default()
+    }
+
     fn op(&mut self, op: &Op) -> Result<(), GenError> {
         match op {
             Op::BtfLoad(btf) => self.btf_load(btf),
@@ -231,6 +248,7 @@ impl<'g> Lower<'g> {
             at + field!(BtfLoadAttr, btf_log_size),
             at + field!(BtfLoadAttr, btf_log_buf),
         );
+        self.step(Cmd::BTF_LOAD, "", Some(at + field!(BtfLoadAttr, btf)), None);
         self.code.point(at + field!(BtfLoadAttr, btf), data);
         self.code.bpf(Cmd::BTF_LOAD, (at, len));
         self.code.fail_if_negative();
@@ -251,7 +269,10 @@ impl<'g> Lower<'g> {
             .word(field!(MapCreateAttr, btf_value_type_id), map.btf_value_type_id)
             .long(field!(MapCreateAttr, map_extra), map.map_extra);
         let (at, len) = attr.add_to(&mut self.blob);
-        if map.btf_value_type_id != 0 {
+        let is_typed = map.btf_value_type_id != 0;
+        let begun = is_typed.then_some(at + field!(MapCreateAttr, btf_fd));
+        self.step(Cmd::MAP_CREATE, &map.name, begun, map.index.map(|index| self.slot_at(index)));
+        if is_typed {
             self.code.copy_stack_to_blob(at + field!(MapCreateAttr, btf_fd), self.btf_fd());
         }
         if map.has_inner {
@@ -303,6 +324,8 @@ impl<'g> Lower<'g> {
             _ => {}
         }
         let (at, len) = attr.add_to(&mut self.blob);
+        let name = self.map_name(update.map);
+        self.step(Cmd::MAP_UPDATE_ELEM, &name, Some(at + field!(MapElemAttr, map_fd)), None);
         self.code.copy_blob(Width::Word, at + field!(MapElemAttr, map_fd), self.slot_at(update.map));
         self.code.point(at + field!(MapElemAttr, key), key);
         self.code.point(at + field!(MapElemAttr, value), value);
@@ -330,6 +353,8 @@ impl<'g> Lower<'g> {
     fn map_freeze(&mut self, map: usize) {
         let attr = Attr::new(&self.blob, len_to!(MapElemAttr, map_fd: 4));
         let (at, len) = attr.add_to(&mut self.blob);
+        let name = self.map_name(map);
+        self.step(Cmd::MAP_FREEZE, &name, Some(at + field!(MapElemAttr, map_fd)), None);
         self.code.copy_blob(Width::Word, at + field!(MapElemAttr, map_fd), self.slot_at(map));
         self.code.bpf(Cmd::MAP_FREEZE, (at, len));
         self.code.fail_if_negative();
@@ -344,6 +369,10 @@ impl<'g> Lower<'g> {
         let line_info = self.blob.add_words(&prog.line_info);
         let core_relos = self.blob.add_words(&prog.core_relos);
         let (at, len) = self.prog_attr(prog).add_to(&mut self.blob);
+        let step = self.step(Cmd::PROG_LOAD, &prog.name, Some(at + field!(ProgLoadAttr, license)), None);
+        let strong = prog.symbols.iter().filter(|s| !s.is_weak).map(|s| s.name.clone());
+        step.names = prog.attach.iter().map(|(name, _)| name.clone()).chain(strong).collect();
+        step.names.dedup();
         for (field, data) in [
             (field!(ProgLoadAttr, license), license),
             (field!(ProgLoadAttr, insns), insns),

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::generator::GenHash;
+use crate::step::{self, Step};
 
 /// A program of type `syscall` that loads an object, and the data that it works on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct LoaderProgram {
     pub maps: Vec<String>,
     /// Names of the programs that it loads, in the order of the context.
     pub programs: Vec<String>,
+    /// The commands that it makes, in their order; empty for a program that was made elsewhere.
+    pub steps: Vec<Step>,
     /// Who verifies that the data are those that it was signed with.
     pub gen_hash: GenHash,
 }
@@ -31,6 +34,11 @@ impl LoaderProgram {
     /// SHA-256 of the instructions: what a map has to name for only this program to use it (`excl_prog_hash`).
     pub fn insns_hash(&self) -> [u8; 32] {
         Sha256::digest(&self.insns).into()
+    }
+
+    /// The command that failed, by the data that the program left.
+    pub fn failed_step(&self, data: &[u8]) -> Option<&Step> {
+        step::failed(&self.steps, data)
     }
 
     /// What a signature of it is of: the instructions, and the data where the kernel verifies them too.

@@ -194,6 +194,7 @@ mod tests {
             data: b"data".to_vec(),
             maps: Vec::new(),
             programs: Vec::new(),
+            steps: Vec::new(),
             gen_hash,
         };
         let by_program = signer.sign(&program(GenHash::ByProgram)).expect("a signature");

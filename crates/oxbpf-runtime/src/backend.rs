@@ -89,6 +89,10 @@ impl Backend for Runtime {
         handle.object::<facts::Binary>().ok_or(Errno::EBADF)?.len()
     }
 
+    fn adopt(&self, number: i32) -> Result<Handle, Errno> {
+        self.0.registry.take_opened(number)
+    }
+
     fn unpin(&self, path: &Path) -> Result<(), Errno> {
         self.0.registry.unpin(path)
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use oxbpf_btf::TypeId;
+use oxbpf_btf::{CoreRelo, CoreReloKind, TypeId};
 use oxbpf_kernel::{Handle, LogBuf, ObjectKind, ProgLoad};
+use oxbpf_relo::{Relocator, Target};
 use oxbpf_uapi::insn::{
     BPF_PSEUDO_BTF_ID, BPF_PSEUDO_FUNC, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE,
     BPF_PSEUDO_MAP_VALUE,
@@ -90,6 +91,28 @@ pub(crate) fn write_log(buffer: &mut LogBuf<'_>, log: &str) -> bool {
 }
 
 fn check(state: &State, req: &ProgLoad<'_>, log: &mut String) -> Result<Prog, Errno> {
+    if !req.core_relos.is_empty() {
+        let insns = relocate(req, log)?;
+        let relocated = ProgLoad {
+            prog_type: req.prog_type,
+            insns: &insns,
+            license: req.license,
+            log: None,
+            prog_flags: req.prog_flags,
+            prog_name: req.prog_name,
+            expected_attach_type: req.expected_attach_type,
+            prog_btf: req.prog_btf,
+            func_info: req.func_info,
+            func_info_rec_size: req.func_info_rec_size,
+            line_info: req.line_info,
+            line_info_rec_size: req.line_info_rec_size,
+            attach_btf_id: req.attach_btf_id,
+            fd_array: req.fd_array,
+            fd_array_is_bound: req.fd_array_is_bound,
+            ..ProgLoad::default()
+        };
+        return check(state, &relocated, log);
+    }
     if !SERVED.contains(&req.prog_type) {
         let served: Vec<_> = SERVED.iter().filter_map(|t| t.short_name()).collect();
         refuse(
@@ -145,6 +168,27 @@ fn check(state: &State, req: &ProgLoad<'_>, log: &mut String) -> Result<Prog, Er
         run_count: AtomicU64::new(0),
         run_time_ns: AtomicU64::new(0),
     })
+}
+
+/// Makes the CO-RE relocations that came with a load.
+fn relocate(req: &ProgLoad<'_>, log: &mut String) -> Result<Vec<Insn>, Errno> {
+    let btf = btf_of(req.prog_btf.ok_or(Errno::EINVAL)?)?;
+    let mut relocator = Relocator::new(&btf.btf, vec![Target { name: "vmlinux", btf: kbtf::btf() }]);
+    let mut insns = req.insns.to_vec();
+    for record in req.core_relos.chunks_exact(16) {
+        let word = |i: usize| {
+            record.get(4 * i..).and_then(|r| r.first_chunk()).map_or(0, |w| u32::from_ne_bytes(*w))
+        };
+        let [insn_off, type_id, access_str_off, kind] = [0, 1, 2, 3].map(word);
+        let access_str = btf.btf.str_at(access_str_off).map_err(|_| Errno::EINVAL)?;
+        let relo = CoreRelo { insn_off, type_id: TypeId(type_id), access_str, kind: CoreReloKind(kind) };
+        let done = relocator.relocate(&mut insns, insn_off as usize / 8, &relo);
+        done.map_err(|e| {
+            refuse(log, &format!("relo at insn {}: {e}", insn_off / 8));
+            Errno::EINVAL
+        })?;
+    }
+    Ok(insns)
 }
 
 fn refuse(log: &mut String, why: &str) {

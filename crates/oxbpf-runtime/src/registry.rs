@@ -121,7 +121,11 @@ impl Drop for Reference {
 
 /// All objects of one embedded kernel.
 #[derive(Debug, Default)]
-pub(crate) struct Registry(Mutex<Tables>);
+pub(crate) struct Registry {
+    tables: Mutex<Tables>,
+    /// What programs opened, by number, until they close it or somebody takes it over.
+    opened: Mutex<HashMap<i32, Handle>>,
+}
 
 #[derive(Debug, Default)]
 struct Tables {
@@ -140,7 +144,7 @@ const FIRST_NUMBER: i32 = 3;
 
 impl Registry {
     fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new id for an object of a kind.
@@ -170,6 +174,18 @@ impl Registry {
         }
         drop(tables);
         Handle::from_object(number, Reference { object, access, number, registry: Arc::downgrade(self) })
+    }
+
+    /// Keeps what a program opened, and gives its number.
+    pub(crate) fn keep_opened(&self, handle: Handle) -> i32 {
+        let number = handle.number();
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(number, handle);
+        number
+    }
+
+    /// Takes what a program opened.
+    pub(crate) fn take_opened(&self, number: i32) -> Result<Handle, Errno> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).remove(&number).ok_or(Errno::EBADF)
     }
 
     /// The object that a number stands for.

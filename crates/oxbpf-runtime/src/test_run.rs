@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use oxbpf_kernel::ProgTestRun;
+use oxbpf_kernel::{CtxBuffer, CtxData, ProgTestRun};
 use oxbpf_uapi::{Errno, ProgType};
+use oxbpf_vm::{Region, RegionSpec};
 
 use crate::invoke::{Context, Event, MAX_CONTEXT};
 use crate::packet::{ETHERNET, MAX_LEN, Packet};
@@ -54,18 +55,24 @@ pub(crate) fn run(state: &State, req: &mut ProgTestRun<'_>) -> Result<(), Errno>
             req.retval = state.with_runner(|r| r.run(state, &prog, event)) as u32;
         }
         ProgType::SYSCALL => {
-            // Addresses of this process mean nothing to a program here.
-            let is_plain = takes_context_only(req) && req.flags == 0 && req.ctx_buffers.is_empty();
+            let is_plain = takes_context_only(req) && req.flags == 0;
             if !is_plain || req.ctx_in.len() > MAX_CONTEXT {
                 return Err(Errno::EINVAL);
             }
             let mut bytes = req.ctx_in.to_vec();
+            let buffers = place_buffers(state, &mut bytes, &req.ctx_buffers)?;
             let context = match bytes.is_empty() {
                 true => Context::None,
                 false => Context::Record { bytes: &mut bytes, writable: true },
             };
             let event = Event { context, ..Event::default() };
             req.retval = state.with_runner(|r| r.run(state, &prog, event)) as u32;
+            for (buffer, region) in req.ctx_buffers.iter_mut().zip(&buffers) {
+                put_address(&mut bytes, buffer.offset, 0)?;
+                if let CtxData::Output(data) = &mut buffer.data {
+                    region.read(0, data).map_err(|_| Errno::EFAULT)?;
+                }
+            }
             req.ctx_size_out = bytes.len() as u32;
             if let Some(out) = &mut req.ctx_out {
                 copy_out(out, &bytes)?;
@@ -75,6 +82,25 @@ pub(crate) fn run(state: &State, req: &mut ProgTestRun<'_>) -> Result<(), Errno>
     }
     let each = started.elapsed().as_nanos() / u128::from(repeat);
     req.duration = u32::try_from(each).unwrap_or(u32::MAX);
+    Ok(())
+}
+
+/// Puts the addresses of buffers into a context: addresses of guest memory, where the program can reach them. What a program reads of its
+/// user's memory is that of a traced process, so there is no place for buffers that it reads.
+fn place_buffers(state: &State, context: &mut [u8], buffers: &[CtxBuffer<'_>]) -> Result<Vec<Region>, Errno> {
+    let place = |buffer: &CtxBuffer<'_>| {
+        let CtxData::Output(data) = &buffer.data else { return Err(Errno::EOPNOTSUPP) };
+        let region = state.memory.alloc(RegionSpec::new(data.len() as u64, "buffer of the context"));
+        let region = region.map_err(|_| Errno::ENOMEM)?;
+        put_address(context, buffer.offset, region.addr())?;
+        Ok(region)
+    };
+    buffers.iter().map(place).collect()
+}
+
+fn put_address(context: &mut [u8], offset: u32, address: u64) -> Result<(), Errno> {
+    let place = context.get_mut(offset as usize..).and_then(|rest| rest.first_chunk_mut());
+    *place.ok_or(Errno::EINVAL)? = address.to_ne_bytes();
     Ok(())
 }
 

@@ -67,6 +67,8 @@ impl OpenObject {
         if let Some(bytes) = &bytes {
             loader = loader.signature(Signature { bytes, keyring_id: by.keyring_id });
         }
+        let sections = object.0.spec.programs.iter().map(|p| (p.code.name.clone(), p.sec_name.clone()));
+        loader.sections = sections.collect();
         let loaded = loader.run().at(|| frame)?;
         let maps: Vec<_> = loaded.maps.iter().map(|m| m.fd().clone()).collect();
         let programs: Vec<_> = loaded.programs.into_iter().map(|(_, fd)| fd).collect();
@@ -149,6 +151,8 @@ pub struct Loader<'a> {
     program: &'a LoaderProgram,
     maps: Vec<MapInput<'a>>,
     signature: Option<Signature<'a>>,
+    /// Names of programs and their sections, for errors.
+    sections: Vec<(String, String)>,
 }
 
 /// What a loader program created. Dropping it releases the maps and programs.
@@ -183,7 +187,8 @@ impl Loaded {
 impl<'a> Loader<'a> {
     /// Runs `program` in `kernel`.
     pub fn new(kernel: &'a Kernel, program: &'a LoaderProgram) -> Self {
-        Self { kernel, program, maps: vec![MapInput::default(); program.maps.len()], signature: None }
+        let maps = vec![MapInput::default(); program.maps.len()];
+        Self { kernel, program, maps, signature: None, sections: Vec::new() }
     }
 
     /// Chooses size or first contents of the `index`-th map. A program that was generated with a hash ignores it.
@@ -226,7 +231,7 @@ impl<'a> Loader<'a> {
                 let log = LogBuf { level: 1, buf: &mut log, true_size: 0 }.text();
                 match again {
                     Ok(context) => context,
-                    Err(_) => return Err(self.explain(e, log)),
+                    Err(_) => return Err(self.explain(e, log, &map)),
                 }
             }
         };
@@ -364,17 +369,43 @@ impl<'a> Loader<'a> {
         Ok(Loaded { maps, programs: names.zip(programs).collect() })
     }
 
-    fn explain(&self, error: Error, log: String) -> Error {
-        let error = match (self.program.gen_hash, error.errno()) {
-            (GenHash::ByProgram, Errno::EINVAL) if log.is_empty() => error
-                .with_message(
-                    "the program's data are not those that it was generated with, or a command failed",
-                )
-                .with_hint("a program that compares the hash of its data does so before anything else"),
+    /// Says at which command the program failed, and what the kernel said of it.
+    fn explain(&self, error: Error, log: String, map: &MapFd) -> Error {
+        let mut data = vec![0; self.program.data.len()];
+        let read = self.kernel.map_lookup_elem(map, &0u32.to_ne_bytes(), &mut data, 0);
+        if self.program.gen_hash == GenHash::ByProgram && read.is_ok() && data == self.program.data {
+            // It did not come to the first command.
+            return error.with_message("the program's data are not those that it was generated with");
+        }
+        let Some(step) = self.program.failed_step(&data).filter(|_| read.is_ok()) else {
+            return with_log(error, log);
+        };
+        let error = match (error.errno(), &step.names[..]) {
+            (Errno::ENOENT, [name]) => error.with_message(format!("the kernel has no `{name}`")),
+            (Errno::ENOENT, names @ [_, ..]) => error
+                .with_message("the kernel does not have what it refers to by name")
+                .with_hint(format!("one of `{}`", names.join("`, `"))),
             _ => error,
         };
-        with_log(error, log)
+        // A log is of the last command that had one, which may have been another.
+        let has_log = matches!(step.cmd, Cmd::PROG_LOAD | Cmd::BTF_LOAD) && !is_log_of_btf(&log, step.cmd);
+        let error = if has_log { with_log(error, log) } else { error };
+        let error = error.at(Frame::Command(step.cmd));
+        match step.cmd {
+            Cmd::PROG_LOAD => {
+                let section = self.sections.iter().find(|(name, _)| *name == step.name);
+                let section = section.map(|(_, section)| section.clone()).unwrap_or_default();
+                error.at(Frame::Program { name: step.name.clone(), section })
+            }
+            Cmd::BTF_LOAD => error,
+            _ => error.at(Frame::Map(step.name.clone())),
+        }
     }
+}
+
+/// Whether a log is that of the object's BTF, where a program was to be loaded.
+fn is_log_of_btf(log: &str, cmd: Cmd) -> bool {
+    cmd == Cmd::PROG_LOAD && log.starts_with("magic: 0x")
 }
 
 /// Adds what the kernel said.

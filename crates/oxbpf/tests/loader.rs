@@ -442,7 +442,7 @@ fn the_log_of_a_refused_program_is_in_the_error() {
     kernel.prog_load(socket_filter("p", &insns)).0.expect("kept");
     let program = made.finish().expect("a program");
     let error = Loader::new(&oxbpf::kernel(), &program).run().expect_err("refused");
-    assert!(error.to_string().contains("R3 !read_ok"), "{error}");
+    assert!(error.to_string().contains("program `p`: BPF_PROG_LOAD: EACCES: R3 !read_ok"), "{error}");
     assert_eq!(open_descriptors(), before);
 }
 

@@ -1,4 +1,4 @@
-//! Every example on both back ends, and loaded by a program on Linux: `examples/*.expected` says what `oxbpf run` shows. One test a case.
+//! Every example on both back ends, loaded directly and by a program: `examples/*.expected` says what `oxbpf run` shows. One test a case.
 //!
 //! The embedded kernel needs nothing. The Linux cases need root and what they name after `needs:`; where that is missing they are skipped, with
 //! the reason on standard error.
@@ -13,8 +13,8 @@ use std::sync::RwLock;
 use case::{Case, Exit};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// Linux, with the object loaded by a program (`oxbpf run -L`).
-const LOADER: &str = "loader";
+/// Behind a back end's name: the object is loaded by a program (`oxbpf run -L`).
+const LOADER: &str = "-loader";
 
 static MACHINE: RwLock<()> = RwLock::new(());
 
@@ -22,7 +22,7 @@ fn main() {
     let args = Arguments::from_args();
     let mut trials = Vec::new();
     for case in case::all(&root().join("examples")) {
-        let by_program = case.on.iter().any(|b| b == "linux").then(|| LOADER.to_owned());
+        let by_program = case.on.iter().map(|backend| format!("{backend}{LOADER}"));
         for backend in case.on.iter().cloned().chain(by_program) {
             let case = case.clone();
             let name = format!("{}::{backend}::{}", case.example, case.number);
@@ -42,14 +42,18 @@ fn root() -> PathBuf {
 }
 
 fn check(name: &str, case: &Case, backend: &str) -> Result<(), Failed> {
-    let is_linux = backend != "embedded";
+    let (backend, by_program) = match backend.strip_suffix(LOADER) {
+        Some(backend) => (backend, true),
+        None => (backend, false),
+    };
+    let is_linux = backend == "linux";
     if is_linux {
         if let Some(reason) = lacking(&case.needs) {
             testkit::skip(name, &reason);
             return Ok(());
         }
     }
-    if backend == LOADER && testkit::kernel_release().is_none_or(|r| (r.major, r.minor) < (5, 17)) {
+    if is_linux && by_program && testkit::kernel_release().is_none_or(|r| (r.major, r.minor) < (5, 17)) {
         testkit::skip(name, "programs that load objects relocate them since Linux 5.17");
         return Ok(());
     }
@@ -68,12 +72,7 @@ fn check(name: &str, case: &Case, backend: &str) -> Result<(), Failed> {
     command.current_dir(root()).envs(case.env.iter().cloned()).stdin(Stdio::null());
     // Cargo's, and it would make the commands look for their libraries elsewhere first.
     command.env_remove("LD_LIBRARY_PATH");
-    command.args([run, object, "--backend"]);
-    match backend {
-        LOADER => command.args(["linux", "--use-loader"]),
-        backend => command.arg(backend),
-    };
-    command.args(words);
+    command.args([run, object, "--backend", backend]).args(by_program.then_some("--use-loader")).args(words);
     let output = command.output().map_err(|e| format!("cannot start oxbpf: {e}"))?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);

@@ -9,6 +9,7 @@ mod memory;
 mod net;
 mod output;
 mod stack;
+mod sys;
 mod task;
 mod time;
 
@@ -101,9 +102,13 @@ const TABLE: &[(HelperId, Helper)] = &[
     (HelperId::KTIME_GET_COARSE_NS, V(time::coarse)),
     (HelperId::FOR_EACH_MAP_ELEM, F(map::for_each)),
     (HelperId::SNPRINTF, S(output::snprintf)),
+    (HelperId::SYS_BPF, S(sys::sys_bpf)),
+    (HelperId::BTF_FIND_BY_NAME_KIND, S(sys::find_by_name_kind)),
+    (HelperId::SYS_CLOSE, S(sys::sys_close)),
     (HelperId::GET_FUNC_IP, V(task::func_ip)),
     (HelperId::GET_ATTACH_COOKIE, V(task::cookie)),
     (HelperId::TRACE_VPRINTK, S(output::trace_vprintk)),
+    (HelperId::KALLSYMS_LOOKUP_NAME, S(sys::kallsyms_lookup_name)),
     (HelperId::LOOP, F(map::bpf_loop)),
     (HelperId::STRNCMP, V(memory::strncmp)),
     (HelperId::XDP_GET_BUFF_LEN, V(net::buff_len)),

@@ -76,6 +76,7 @@ impl Frame {
         match self {
             Self::Step(what) => write!(f, "{what} "),
             Self::Object(name) => write!(f, "{name}: "),
+            Self::Program { name, section } if section.is_empty() => write!(f, "program `{name}`: "),
             Self::Program { name, section } => write!(f, "program `{name}` (SEC \"{section}\"): "),
             Self::Map(name) => write!(f, "map `{name}`: "),
             Self::Section(name) => write!(f, "section `{name}`: "),
