@@ -26,6 +26,15 @@ const LONG_NAMES: [&str; 11] = [
     "int long unsigned",
 ];
 
+/// Whether a type of this kind is the one that it refers to, with something added.
+#[inline]
+fn is_modifier(kind: BtfKind) -> bool {
+    matches!(
+        kind,
+        BtfKind::TYPEDEF | BtfKind::CONST | BtfKind::VOLATILE | BtfKind::RESTRICT | BtfKind::TYPE_TAG
+    )
+}
+
 impl Btf {
     /// The type behind typedefs, `const`, `volatile`, `restrict` and type tags. May be void.
     ///
@@ -43,16 +52,10 @@ impl Btf {
     pub fn resolve_ref(&self, id: TypeId) -> Result<TypeRef<'_>, BtfError> {
         let mut t = self.get(id)?;
         for _ in 0..=MAX_DEPTH {
-            match t.view() {
-                Type::Typedef(to)
-                | Type::Const(to)
-                | Type::Volatile(to)
-                | Type::Restrict(to)
-                | Type::TypeTag(to) => {
-                    t = self.get(to)?;
-                }
-                _ => return Ok(t),
+            if !is_modifier(t.kind()) {
+                return Ok(t);
             }
+            t = self.get(t.type_id())?;
         }
         Err(BtfError::TooDeep { id: id.0 })
     }
@@ -67,30 +70,26 @@ impl Btf {
         let mut at = id;
         for _ in 0..=MAX_DEPTH {
             let t = self.get(at)?;
-            let size = match t.view() {
-                Type::Int(_, size) | Type::Float { size } => size,
-                Type::Struct(_) | Type::Union(_) | Type::Enum(_) | Type::Enum64(_) | Type::DataSec(_) => {
-                    t.size()
-                }
-                Type::Ptr(_) => self.pointer_size(),
-                Type::Typedef(to)
-                | Type::Const(to)
-                | Type::Volatile(to)
-                | Type::Restrict(to)
-                | Type::TypeTag(to)
-                | Type::Var { type_id: to, .. }
-                | Type::DeclTag { target: to, .. } => {
-                    at = to;
-                    continue;
-                }
-                Type::Array { elem, nelems, .. } => {
+            let size = match t.kind() {
+                BtfKind::INT
+                | BtfKind::FLOAT
+                | BtfKind::STRUCT
+                | BtfKind::UNION
+                | BtfKind::ENUM
+                | BtfKind::ENUM64
+                | BtfKind::DATASEC => t.size(),
+                BtfKind::PTR => self.pointer_size(),
+                BtfKind::ARRAY => {
+                    let Type::Array { elem, nelems, .. } = t.view() else { continue };
                     count = count.checked_mul(nelems).ok_or(BtfError::TooBig { id: id.0 })?;
                     at = elem;
                     continue;
                 }
-                Type::Void | Type::Fwd { .. } | Type::Func { .. } | Type::FuncProto(_) | Type::Unknown => {
-                    return Err(BtfError::Unsized { id: at.0, kind: t.kind() });
+                kind if is_modifier(kind) || matches!(kind, BtfKind::VAR | BtfKind::DECL_TAG) => {
+                    at = t.type_id();
+                    continue;
                 }
+                kind => return Err(BtfError::Unsized { id: at.0, kind }),
             };
             return count.checked_mul(size).ok_or(BtfError::TooBig { id: id.0 });
         }

@@ -132,10 +132,7 @@ impl<'b> TypeRef<'b> {
 
     /// The struct or union that this is, if it is one.
     pub fn composite(&self) -> Option<Composite<'b>> {
-        match self.view() {
-            Type::Struct(c) | Type::Union(c) => Some(c),
-            _ => None,
-        }
+        matches!(self.kind(), BtfKind::STRUCT | BtfKind::UNION).then_some(Composite { ty: *self })
     }
 
     /// The ids that it refers to, in the order of the record; none for an unknown kind.
@@ -338,9 +335,17 @@ impl<'b> Composite<'b> {
         name: &'n str,
     ) -> impl Iterator<Item = (u32, Member<'b>)> + use<'b, 'n> {
         let ty = self.ty;
-        let is_wanted = move |m: &RawMember| {
-            let off = m.name_off.get();
-            off == 0 || ty.btf.str_is(off, name) || ty.btf.str_is(off, "")
+        let (strs, start_str) = (ty.btf.own_strs(), ty.btf.start_str());
+        let is_wanted = move |m: &RawMember| match m.name_off.get().checked_sub(start_str) {
+            Some(own) => match strs.get(own as usize..) {
+                // The first byte tells nearly all of them apart.
+                Some(rest) if rest.first() == name.as_bytes().first() => {
+                    rest.get(name.len()) == Some(&0) && rest.starts_with(name.as_bytes())
+                }
+                Some([0, ..]) => true,
+                _ => false,
+            },
+            None => ty.btf.str_bytes(m.name_off.get()).is_ok_and(|s| s.is_empty() || s == name.as_bytes()),
         };
         (0u32..)
             .zip(ty.elems::<RawMember>())

@@ -33,7 +33,7 @@ fn match_enumerator(local: &Spec<'_>, found: &mut Spec<'_>) -> Result<bool, Stop
     let name = essential_name(name);
     for (i, v) in (0u32..).zip(e.values()) {
         if essential_name(v.name) == name {
-            found.steps.push(Step { type_id: t.id(), index: i, name: Some(v.name) });
+            found.steps.push(Step::enumerator(t.id(), i, v.name));
             found.raw.push(i);
             return Ok(true);
         }
@@ -82,8 +82,7 @@ fn match_member(
     let btf = found.btf;
     let t = btf.resolve_ref(in_type)?;
     let Some(view) = t.composite() else { return Ok(None) };
-    let member = local.get(step.type_id)?.composite().and_then(|c| c.member(step.index as usize));
-    let (Some(name), Some(member)) = (step.name, member) else { return Ok(None) };
+    let Some(name) = step.name else { return Ok(None) };
     *work = work.checked_sub(1 + view.len() as u32 / 16).ok_or(Stop::TooDeep)?;
     if found.raw.len() == MAX_LEN && !view.is_empty() {
         return Err(Stop::TooLong);
@@ -91,12 +90,12 @@ fn match_member(
     for (i, m) in view.named_or_anonymous(name) {
         if m.name == name {
             // Names are unique in C, so a member of another type ends the search.
-            if !fields_are_compat(local, member.type_id, btf, m.type_id)? {
+            if !fields_are_compat(local, step.to, btf, m.type_id)? {
                 return Ok(None);
             }
             found.bit_offset = found.bit_offset.wrapping_add(m.bit_offset);
             found.raw.push(i);
-            found.steps.push(Step { type_id: t.id(), index: i, name: Some(m.name) });
+            found.steps.push(Step::member(t.id(), i, &m));
             return Ok(Some(m.type_id));
         }
         if m.name.is_empty() {

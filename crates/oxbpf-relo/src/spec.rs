@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use oxbpf_btf::{Btf, BtfError, CoreRelo, CoreReloKind, Type, TypeId, TypeRef};
+use oxbpf_btf::{Btf, BtfError, CoreRelo, CoreReloKind, Member, Type, TypeId, TypeRef};
 
 use crate::error::ReloErrorKind;
 
@@ -49,6 +49,24 @@ pub(crate) struct Step<'b> {
     pub(crate) index: u32,
     /// Name of the member or enumerator, `None` for an array index.
     pub(crate) name: Option<&'b str>,
+    /// The type that it leads to: the member's or the element's, or the enumeration.
+    pub(crate) to: TypeId,
+    /// The member's width if it is a bit-field, else 0.
+    pub(crate) bit_size: u32,
+}
+
+impl<'b> Step<'b> {
+    pub(crate) fn member(of: TypeId, index: u32, m: &Member<'b>) -> Self {
+        Self { type_id: of, index, name: Some(m.name), to: m.type_id, bit_size: m.bit_size }
+    }
+
+    pub(crate) fn enumerator(of: TypeId, index: u32, name: &'b str) -> Self {
+        Self { type_id: of, index, name: Some(name), to: of, bit_size: 0 }
+    }
+
+    fn element(elem: TypeId, index: u32) -> Self {
+        Self { type_id: elem, index, name: None, to: elem, bit_size: 0 }
+    }
 }
 
 /// An access in one BTF.
@@ -102,14 +120,15 @@ impl<'b> Spec<'b> {
             };
             let value = e.value(first as usize).filter(|_| rest.is_empty());
             let value = value.ok_or_else(|| bad("there is no such enumerator"))?;
-            spec.steps.push(Step { type_id: root.id(), index: first, name: Some(value.name) });
+            spec.steps.push(Step::enumerator(root.id(), first, value.name));
             return Ok(spec);
         }
-        let path = rest.to_vec();
         spec.index(root.id(), first).map_err(ReloErrorKind::Local)?;
         let mut at = root.id();
-        for n in path {
+        let mut next = 1;
+        while let Some(n) = spec.raw.get(next).copied() {
             at = spec.walk(at, n, &bad)?;
+            next += 1;
         }
         Ok(spec)
     }
@@ -127,7 +146,7 @@ impl<'b> Spec<'b> {
                 let m = view.member(n as usize).ok_or_else(|| bad("there is no such member"))?;
                 self.bit_offset = self.bit_offset.wrapping_add(m.bit_offset);
                 if !m.name.is_empty() {
-                    self.steps.push(Step { type_id: t.id(), index: n, name: Some(m.name) });
+                    self.steps.push(Step::member(t.id(), n, &m));
                 }
                 Ok(m.type_id)
             }
@@ -146,7 +165,7 @@ impl<'b> Spec<'b> {
     /// Adds an array index; `elem` is the element's type.
     pub(crate) fn index(&mut self, elem: TypeId, n: u32) -> Result<(), BtfError> {
         let size = self.btf.size_of(elem)?;
-        self.steps.push(Step { type_id: elem, index: n, name: None });
+        self.steps.push(Step::element(elem, n));
         self.bit_offset = self.bit_offset.wrapping_add(n.wrapping_mul(size).wrapping_mul(8));
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What an instruction should hold: an access in, a number out.
 
 use oxbpf_btf::{Btf, CoreReloKind, IntEncoding, Type, TypeId};
+use oxbpf_uapi::BtfKind;
 
 use crate::compat::Stop;
 use crate::error::ReloErrorKind;
@@ -110,13 +111,11 @@ fn element(spec: &Spec<'_>, step: &Step<'_>) -> Result<Value, NoValue> {
 
 fn member(spec: &Spec<'_>, step: &Step<'_>, big_endian: bool) -> Result<Value, NoValue> {
     let unknown = || NoValue::Error(ReloErrorKind::UnknownKind(spec.kind));
-    let m = spec.btf.get(step.type_id)?.composite().and_then(|c| c.member(step.index as usize));
-    let m = m.ok_or_else(unknown)?;
-    let t = spec.btf.resolve_ref(m.type_id)?;
-    let is_bit_field = m.bit_size > 0;
+    let t = spec.btf.resolve_ref(step.to)?;
+    let is_bit_field = step.bit_size > 0;
     let (byte_off, byte_size, bit_size) = if is_bit_field {
-        let (off, size) = load_of_bit_field(spec.bit_offset, m.bit_size, t.size())?;
-        (off, size, m.bit_size)
+        let (off, size) = load_of_bit_field(spec.bit_offset, step.bit_size, t.size())?;
+        (off, size, step.bit_size)
     } else {
         let size = spec.btf.size_of(t.id())?;
         (spec.bit_offset / 8, size, size.wrapping_mul(8))
@@ -125,7 +124,8 @@ fn member(spec: &Spec<'_>, step: &Step<'_>, big_endian: bool) -> Result<Value, N
     Ok(match spec.kind {
         CoreReloKind::FIELD_BYTE_OFFSET if is_bit_field => maybe(u64::from(byte_off)),
         CoreReloKind::FIELD_BYTE_OFFSET => {
-            Value { access: Some((scalar_size(spec.btf, t.id())?, t.id())), ..maybe(u64::from(byte_off)) }
+            let scalar = if t.kind() == BtfKind::ARRAY { scalar_size(spec.btf, t.id())? } else { byte_size };
+            Value { access: Some((scalar, t.id())), ..maybe(u64::from(byte_off)) }
         }
         CoreReloKind::FIELD_BYTE_SIZE => maybe(u64::from(byte_size)),
         CoreReloKind::FIELD_SIGNED => Value::certain(u64::from(match t.view() {
