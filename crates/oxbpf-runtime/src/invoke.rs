@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use oxbpf_uapi::Errno;
+use oxbpf_uapi::{Errno, ProgType};
 use oxbpf_vm::{
     Call, Calls, Cpu, Fault, Flow, MemError, Memory, PacketLoad, Region, RegionSpec, Rights, Target, Trap,
 };
@@ -237,7 +237,20 @@ impl Calls for Invocation<'_, '_> {
             _ => None,
         }
     }
+
+    fn store_fault(&mut self, fault: &Fault, value: u64) -> bool {
+        let offset = fault.addr.wrapping_sub(self.context);
+        match &mut self.event.context {
+            Context::Skb(packet) if TIME_STAMPS_WRITABLE.contains(&self.prog.prog_type) => {
+                packet.set_skb_field(offset, fault.size, value)
+            }
+            _ => false,
+        }
+    }
 }
+
+/// Programs that may set a packet's time stamp.
+const TIME_STAMPS_WRITABLE: [ProgType; 3] = [ProgType::SCHED_CLS, ProgType::SCHED_ACT, ProgType::CGROUP_SKB];
 
 /// What an error number is in r0.
 pub(crate) fn errno_value(errno: Errno) -> u64 {

@@ -367,6 +367,15 @@ impl Packet {
             _ => None,
         }
     }
+
+    /// Writes a hidden field of `struct __sk_buff`; says whether it is one that can be written.
+    pub(crate) fn set_skb_field(&mut self, offset: u64, size: u64, value: u64) -> bool {
+        let is_tstamp = (offset, size) == (skb::TSTAMP, 8);
+        if is_tstamp {
+            self.tstamp = value;
+        }
+        is_tstamp
+    }
 }
 
 /// What a test run is given and gives as `struct __sk_buff`.

@@ -5,7 +5,7 @@ use oxbpf_asm::Kind;
 use oxbpf_uapi::helper::{Arg, ArgClass, HelperInfo, RetClass};
 use oxbpf_uapi::{Errno, HelperId, MapType, ProgType};
 
-use crate::flow::{Failure, Flow, MAX_STACK, denied, reached, readable};
+use crate::flow::{Failure, Flow, MAX_STACK, check_leak, denied, reached, readable};
 use crate::state::{Object, State, Value};
 
 /// The helper that an instruction calls.
@@ -40,12 +40,28 @@ pub(crate) fn result(flow: &Flow<'_>, d: &Decoded, state: &State) -> Value {
                 _ => Object::MapValue(map),
             }
         }
-        RetClass::RingbufMem | RetClass::DynptrMem => Object::Mem,
+        RetClass::RingbufMem | RetClass::DynptrMem => Object::Mem(d.index),
         RetClass::Socket | RetClass::TcpSock | RetClass::SockCommon => Object::Sock,
         RetClass::BtfId | RetClass::MemOrBtfId => Object::Btf,
         _ => return Value::Unknown,
     };
     if info.ret.or_null { Value::PtrOrNull(object, d.index) } else { Value::Ptr(object, None) }
+}
+
+/// Notes which ring buffer records a call takes or gives back.
+pub(crate) fn hold_or_release(d: &Decoded, state: &mut State) {
+    let (id, info) = helper(d);
+    let calls_back = info.is_none_or(|info| info.args.iter().any(|arg| matches!(arg.class, ArgClass::Func)));
+    match id {
+        // Another function or the kernel's may give back what it is handed.
+        _ if d.row.kind != Kind::CallHelper || calls_back => state.lose_sight(),
+        HelperId::RINGBUF_RESERVE => state.hold(d.index),
+        HelperId::RINGBUF_SUBMIT | HelperId::RINGBUF_DISCARD => match state.get(1) {
+            Value::Ptr(Object::Mem(call), _) => state.release(call),
+            _ => state.lose_sight(),
+        },
+        _ => {}
+    }
 }
 
 /// Whether a helper call may change the program's frame.
@@ -107,6 +123,9 @@ impl Flow<'_> {
             deepest = deepest.max(reached(off));
         }
         self.check_map(id, state)?;
+        if id == HelperId::TAIL_CALL {
+            check_leak(state, "tail_call")?;
+        }
         Ok(deepest)
     }
 
@@ -179,7 +198,7 @@ fn check_arg(value: Value, reg: u8, arg: &Arg) -> Result<(), Failure> {
         ArgClass::MapKey | ArgClass::MapValue | ArgClass::Mem | ArgClass::FixedSizeMem => {
             (matches!(value, Value::Frame(_) | Value::Ptr(..)) || (arg.or_null && is_null), MEMORY)
         }
-        ArgClass::RingbufMem => (matches!(value, Value::Ptr(Object::Mem, _)), "ringbuf_mem"),
+        ArgClass::RingbufMem => (matches!(value, Value::Ptr(Object::Mem(_), _)), "ringbuf_mem"),
         ArgClass::ConstSize
         | ArgClass::ConstSizeOrZero
         | ArgClass::ConstAllocSizeOrZero

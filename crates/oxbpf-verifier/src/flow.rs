@@ -122,6 +122,9 @@ impl Flow<'_> {
         for (target, holds) in [(next.jump, true), (next.fall_through, false)] {
             let Some(target) = target.filter(|_| decided.is_none_or(|d| d == holds)) else { continue };
             let mut state = state.clone();
+            if decided.is_none() {
+                state.tell_apart();
+            }
             let is_equal = match cond {
                 Cond::Eq => holds,
                 Cond::Ne => !holds,
@@ -201,6 +204,7 @@ impl Flow<'_> {
             }
             Kind::CallHelper | Kind::CallLocal | Kind::CallKfunc => {
                 let result = self.call_result(d, state);
+                calls::hold_or_release(d, state);
                 if d.row.kind != Kind::CallHelper || calls::may_write_frame(self, d, state) {
                     state.smudge_all();
                 }
@@ -229,7 +233,7 @@ impl Flow<'_> {
                     None => Value::Unknown,
                 }
             }
-            Value::Ptr(Object::Mem, _) => number,
+            Value::Ptr(Object::Mem(_), _) => number,
             // These programs get registers or raw arguments, which are numbers to the kernel.
             Value::Ctx
                 if matches!(
@@ -328,7 +332,11 @@ impl Flow<'_> {
             }
             Kind::Gotox => readable(state, dst)?,
             Kind::CallHelper | Kind::CallKfunc => return self.check_call(d, state),
-            Kind::Exit if self.program.function_of(d.index) == 0 => readable(state, 0)?,
+            // What other functions hold goes to their callers.
+            Kind::Exit if self.program.function_of(d.index) == 0 => {
+                readable(state, 0)?;
+                check_leak(state, "BPF_EXIT instruction in main prog")?;
+            }
             Kind::Exit | Kind::Ja | Kind::Gotol | Kind::MayGoto | Kind::CallLocal => {}
         }
         Ok(0)
@@ -465,6 +473,17 @@ pub(crate) fn reached(off: i32) -> i32 {
 
 pub(crate) fn readable(state: &State, reg: u8) -> Result<(), Failure> {
     if state.get(reg) == Value::Uninit { denied(format!("R{reg} !read_ok")) } else { Ok(()) }
+}
+
+/// Refuses to end with a record that nothing gives back.
+pub(crate) fn check_leak(state: &State, end: &str) -> Result<(), Failure> {
+    match state.leaked() {
+        None => Ok(()),
+        Some(call) => {
+            let text = format!("Unreleased reference id={} alloc_insn={call}", call + 1);
+            Err((Errno::EINVAL, format!("{text}\n{end} would lead to reference leak")))
+        }
+    }
 }
 
 fn writable(reg: u8) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! What is known at one point of a program: a kind of value per register and per stack slot.
 
 use core::fmt;
+use std::collections::BTreeMap;
 
 use crate::MapRef;
 
@@ -9,8 +10,8 @@ use crate::MapRef;
 pub(crate) enum Object {
     /// A value of a map.
     MapValue(MapRef),
-    /// Memory that a helper gave, such as a ring buffer record.
-    Mem,
+    /// Memory that the call at an index gave, such as a ring buffer record.
+    Mem(usize),
     /// A socket.
     Sock,
     /// A kernel struct.
@@ -47,7 +48,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let object = |o: &Object| match o {
             Object::MapValue(_) => "map_value",
-            Object::Mem => "ringbuf_mem",
+            Object::Mem(_) => "ringbuf_mem",
             Object::Sock => "sock",
             Object::Btf => "ptr_",
             Object::InnerMap => "map_ptr",
@@ -95,12 +96,25 @@ struct Slot {
     value: Value,
 }
 
+/// Whether something that has to be given back is still held. Each join goes down this list or stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Held {
+    /// On every way to here.
+    Always,
+    /// On some ways, and nothing was asked since they met.
+    Sometimes,
+    /// Perhaps: what was asked since may have told the ways apart, or something else may have given it back.
+    Unclear,
+}
+
 /// What is known at one point of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     regs: [Value; 11],
     /// In no order, without overlaps.
     slots: Vec<Slot>,
+    /// Ring buffer records that are not submitted, by the call that reserved them, in the order of calls.
+    held: BTreeMap<usize, Held>,
 }
 
 impl State {
@@ -110,7 +124,7 @@ impl State {
         for (reg, arg) in regs.iter_mut().skip(1).zip(args) {
             *reg = arg;
         }
-        let mut state = Self { regs, slots: Vec::new() };
+        let mut state = Self { regs, slots: Vec::new(), held: BTreeMap::new() };
         state.set(10, Value::Frame(Some(0)));
         state
     }
@@ -136,6 +150,12 @@ impl State {
             slot.value = same.map_or(Value::Unknown, |s| slot.value.join(s.value));
             slot.value != Value::Unknown
         });
+        for (call, held) in &mut self.held {
+            *held = (*held).max(other.held.get(call).copied().unwrap_or(Held::Sometimes));
+        }
+        for (call, held) in &other.held {
+            self.held.entry(*call).or_insert((*held).max(Held::Sometimes));
+        }
         *self != before
     }
 
@@ -168,8 +188,38 @@ impl State {
         self.slots.clear();
     }
 
+    /// A call gave something that has to be given back.
+    pub(crate) fn hold(&mut self, call: usize) {
+        self.held.insert(call, Held::Always);
+    }
+
+    /// What a call gave is given back.
+    pub(crate) fn release(&mut self, call: usize) {
+        self.held.remove(&call);
+    }
+
+    /// Something may be given back where it is not seen which.
+    pub(crate) fn lose_sight(&mut self) {
+        self.held.values_mut().for_each(|held| *held = Held::Unclear);
+    }
+
+    /// A branch may tell apart the ways that met.
+    pub(crate) fn tell_apart(&mut self) {
+        for held in self.held.values_mut().filter(|held| **held == Held::Sometimes) {
+            *held = Held::Unclear;
+        }
+    }
+
+    /// The first call whose record is not given back on at least one way to here, and that certainly.
+    pub(crate) fn leaked(&self) -> Option<usize> {
+        self.held.iter().find(|(_, held)| **held != Held::Unclear).map(|(call, _)| *call)
+    }
+
     /// Settles whether the object that a call gave is null, in all copies.
     pub(crate) fn settle(&mut self, call: usize, is_null: bool) {
+        if is_null {
+            self.release(call);
+        }
         let settle = |value: &mut Value| {
             if let Value::PtrOrNull(object, of) = *value {
                 if of == call {

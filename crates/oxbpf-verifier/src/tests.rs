@@ -277,6 +277,32 @@ fn ring_buffer_records_are_checked_and_submitted() {
 }
 
 #[test]
+fn ring_buffer_records_are_given_back_before_the_end() {
+    // r6 says which way is taken, and r7 is the record.
+    let with = |rest: &str| {
+        let reserve = "r9 = r1\nr6 = *(u32 *)(r1 + 0)\nr1 = map[fd:4]\nr2 = 16\nr3 = 0\ncall bpf_ringbuf_reserve\nr7 = r0";
+        format!("{reserve}\n{rest}\nout: r0 = 0\nexit")
+    };
+    let leak = "Unreleased reference id=7 alloc_insn=6\nBPF_EXIT instruction in main prog would lead to reference leak";
+    let submit = "r1 = r7\nr2 = 0\ncall bpf_ringbuf_submit\n";
+    let discard = "r1 = r7\nr2 = 0\ncall bpf_ringbuf_discard\n";
+    accept(&with(&format!("if r7 == 0 goto out\n{submit}")));
+    accept(&with(&format!("if r7 == 0 goto out\nif r6 == 1 goto other\n{submit}goto out\nother: {discard}")));
+    refuse(&with("if r7 == 0 goto out\nr8 = 0"), 11, leak);
+    refuse(&with(""), 9, leak);
+    // One way forgets.
+    refuse(&with(&format!("if r7 == 0 goto out\nif r6 == 1 goto out\n{submit}")), 14, leak);
+    // The same question twice has the same answer.
+    accept(&with(&format!("if r7 == 0 goto on\n*(u64 *)(r7 + 0) = 1\non: if r7 == 0 goto out\n{submit}")));
+    accept(&with(&format!("r8 = 0\nif r7 == 0 goto on\nr8 = 1\non: r9 = 0\nif r8 == 0 goto out\n{submit}")));
+    refuse(
+        &with("if r7 == 0 goto out\nr1 = r9\nr2 = map[fd:3]\nr3 = 0\ncall bpf_tail_call"),
+        13,
+        "Unreleased reference id=7 alloc_insn=6\ntail_call would lead to reference leak",
+    );
+}
+
+#[test]
 fn offsets_do_not_overflow() {
     refuse("r10 += 5\nexit", 0, "frame pointer is read only");
     refuse(

@@ -332,7 +332,7 @@ fn fields_of_contexts_read_alike() {
             bench.say(t, name, ProgType::SCHED_CLS, &load, &frame(60), 1);
             let store = format!("r1 = 0x55\n*(u{} *)(r6 + {offset}) = r1\n{load}", size * 8);
             // What may not be written is the verifier's matter, see `verdicts`.
-            if ["mark", "priority", "tc_index", "cb0", "cb4"].contains(name) {
+            if ["mark", "priority", "tc_index", "cb0", "cb4", "tstamp"].contains(name) {
                 bench.say(t, &format!("{name} written"), ProgType::SCHED_CLS, &store, &frame(60), 1);
             }
             for (narrow, at) in [(1, 0), (1, 3), (2, 0), (2, 2)] {
@@ -480,6 +480,10 @@ fn contexts_go_in_and_out_alike() {
             with_context(kernel, t, name, ProgType::SCHED_CLS, skb, &context, 192);
             context[at] = 0;
         }
+        let stamp = "r2 = 0x123456789 ll\n*(u64 *)(r1 + 152) = r2\nr0 = 0\nexit";
+        with_context(kernel, t, "tstamp written", ProgType::SCHED_CLS, stamp, &[], 192);
+        context[152] = 1;
+        with_context(kernel, t, "tstamp in and written", ProgType::SCHED_CLS, stamp, &context, 192);
         for len in [1, 12, 76, 100, 192, 200] {
             let context = vec![0; len];
             with_context(kernel, t, &format!("{len} in"), ProgType::SCHED_CLS, skb, &context, 192);

@@ -218,6 +218,26 @@ const CASES: &[(&str, ProgType, &str)] = &[
         RAW,
         "r1 = 0\n*(u64 *)(r10 -8) = r1\nr1 = r10\nr1 += -8\nr2 = 8\nr3 = r1\ncall bpf_strncmp\nr0 = 0\nexit",
     ),
+    (
+        "a record that one way forgets",
+        TC,
+        "r6 = *(u32 *)(r1 + 0)\nr1 = $ring\nr2 = 8\nr3 = 0\ncall bpf_ringbuf_reserve\nr7 = r0\nif r7 == 0 goto out\nif r6 == 1 goto out\nr1 = r7\nr2 = 0\ncall bpf_ringbuf_submit\nout: r0 = 0\nexit",
+    ),
+    (
+        "a record that is asked about twice",
+        TC,
+        "r6 = *(u32 *)(r1 + 0)\nr1 = $ring\nr2 = 8\nr3 = 0\ncall bpf_ringbuf_reserve\nr7 = r0\nif r7 == 0 goto on\n*(u64 *)(r7 + 0) = 1\non: if r7 == 0 goto out\nr1 = r7\nr2 = 0\ncall bpf_ringbuf_submit\nout: r0 = 0\nexit",
+    ),
+    (
+        "a record that is known by a number",
+        TC,
+        "r6 = *(u32 *)(r1 + 0)\nr1 = $ring\nr2 = 8\nr3 = 0\ncall bpf_ringbuf_reserve\nr7 = r0\nr8 = 0\nif r7 == 0 goto on\nr8 = 1\non: if r8 == 0 goto out\nr1 = r7\nr2 = 0\ncall bpf_ringbuf_submit\nout: r0 = 0\nexit",
+    ),
+    (
+        "a record that a function hands over",
+        TC,
+        "r6 = *(u32 *)(r1 + 0)\nr1 = $ring\nr2 = 8\nr3 = 0\ncall bpf_ringbuf_reserve\nr7 = r0\nif r7 == 0 goto out\nr1 = r7\ncall give\nout: r0 = 0\nexit\ngive: r2 = 0\ncall bpf_ringbuf_discard\nr0 = 0\nexit",
+    ),
     ("result out of range", ProgType::CGROUP_SKB, "r0 = 7\nexit"),
     ("result in range", ProgType::CGROUP_SKB, "r0 = 1\nexit"),
 ];
@@ -243,7 +263,6 @@ const WEAKER: &[(&str, Then, &str)] = &[
     ("look-up in an array of programs", Harmless, "nothing is found"),
     ("a value that is for reading written", Stopped, "the value is there to read"),
     ("update of a map that is for reading", Stopped, "the helper refuses"),
-    ("a record that is not handed over", Harmless, "it is thrown away when the program ends"),
     ("a record of a size that is not known", Harmless, "none is that large"),
     ("a record after it was handed over", Stopped, "it can be written until it is handed over"),
     ("arithmetic on two pointers", Harmless, "the number is not followed"),

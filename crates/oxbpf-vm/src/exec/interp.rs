@@ -124,7 +124,7 @@ impl Cpu {
                 let addr = r[dst].wrapping_add($i.off as u64);
                 let value = $value;
                 if !self.windows.store::<$log>(dst, addr, value) {
-                    try_at!(self.store_slow(dst, addr, $log, value));
+                    try_at!(self.store_slow(dst, addr, $log, value, calls));
                 }
             }};
         }
@@ -392,10 +392,22 @@ impl Cpu {
     /// A store that no window covers.
     #[cold]
     #[inline(never)]
-    fn store_slow(&mut self, reg: usize, addr: u64, log: SizeLog, value: u64) -> Result<(), Trap> {
-        let span = self.memory.check(addr, 1 << log, true)?;
-        self.windows.remember(reg, span.off, span.len, span.rights);
-        Ok(self.memory.store(addr, log, value)?)
+    fn store_slow(
+        &mut self,
+        reg: usize,
+        addr: u64,
+        log: SizeLog,
+        value: u64,
+        calls: &mut dyn Calls,
+    ) -> Result<(), Trap> {
+        match self.memory.check(addr, 1 << log, true) {
+            Ok(span) => {
+                self.windows.remember(reg, span.off, span.len, span.rights);
+                Ok(self.memory.store(addr, log, value)?)
+            }
+            Err(fault) if calls.store_fault(&fault, value) => Ok(()),
+            Err(fault) => Err(fault.into()),
+        }
     }
 
     fn atomic(&mut self, i: &Inst, r: &mut [u64; 16], size: u32) -> Result<(), Trap> {

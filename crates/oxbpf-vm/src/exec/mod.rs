@@ -92,6 +92,13 @@ pub trait Calls {
         let _ = fault;
         None
     }
+
+    /// Whether a store that guest memory refused was done in another way; `false`, the default, ends the program. `value` is the whole
+    /// register, of which the store has the low bytes. For contexts with fields that are kept elsewhere. Atomic operations do not ask.
+    fn store_fault(&mut self, fault: &Fault, value: u64) -> bool {
+        let _ = (fault, value);
+        false
+    }
 }
 
 impl<F: FnMut(&mut Cpu, Call<'_>) -> Result<Flow, Trap>> Calls for F {

@@ -362,6 +362,10 @@ impl Calls for Careless {
     fn load_fault(&mut self, fault: &Fault) -> Option<u64> {
         (fault.addr % 3 == 0).then_some(fault.addr)
     }
+
+    fn store_fault(&mut self, fault: &Fault, _: u64) -> bool {
+        fault.addr % 3 == 0
+    }
 }
 
 #[test]
