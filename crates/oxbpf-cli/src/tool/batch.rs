@@ -1,27 +1,14 @@
 //! Many commands from a file: one a line, `#` begins a comment, `\` at the end of a line continues it, quotes keep spaces.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Args, Tool};
+use super::{Args, Silent, Tool};
 
 /// Longest command, continuation lines included, in bytes.
 const MAX_COMMAND: usize = 65536;
-
-/// A command of the file failed, and that has been reported in its place.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reported;
-
-impl fmt::Display for Reported {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a command of the batch file failed")
-    }
-}
-
-impl std::error::Error for Reported {}
 
 /// `batch file FILE`, where `-` is standard input. Ends at the first command that fails.
 pub(super) fn run(tool: &mut Tool, args: &mut Args<'_>) -> Result<()> {
@@ -61,12 +48,12 @@ fn commands(tool: &mut Tool, mut source: impl BufRead) -> Result<usize> {
         tool.out.name("command").array(|out| words.iter().for_each(|w| out.string(w.to_string_lossy())));
         tool.out.name("output");
         let result = tool.run(&words);
-        if let Err(e) = &result {
+        if let Some(e) = result.as_ref().err().filter(|e| !e.is::<Silent>()) {
             tool.report(e);
         }
         tool.out.close_object();
         if result.is_err() {
-            return Err(Reported.into());
+            return Err(Silent.into());
         }
         count += 1;
     }

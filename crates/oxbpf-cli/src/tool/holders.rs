@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use oxbpf::Kernel;
-use oxbpf_kernel::ObjectKind;
-use oxbpf_uapi::info::LinkInfo;
+use oxbpf_kernel::{Handle, ObjectKind};
+use oxbpf_uapi::info::{BtfInfo, LinkInfo, MapInfo, ProgInfo};
 
 use super::Out;
 use super::select::info;
@@ -17,38 +18,47 @@ pub(crate) type Pins = BTreeMap<u32, Vec<PathBuf>>;
 /// Object id → processes that have it open, as id and name.
 pub(crate) type Pids = BTreeMap<u32, Vec<(u32, String)>>;
 
-/// The pinned links of all bpf file systems that are mounted.
-pub(crate) fn pinned_links(kernel: &Kernel) -> Pins {
+/// The pinned objects of a kind in all bpf file systems that are mounted.
+pub(crate) fn pinned(kernel: &Kernel, kind: ObjectKind) -> Pins {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let mut pins = Pins::new();
     for line in mounts.lines() {
         let mut words = line.split(' ').skip(1);
         if let (Some(place), Some("bpf")) = (words.next(), words.next()) {
-            walk(kernel, Path::new(place), &mut pins);
+            walk(kernel, kind, Path::new(place), &mut pins);
         }
     }
     pins
 }
 
-fn walk(kernel: &Kernel, dir: &Path, pins: &mut Pins) {
+fn walk(kernel: &Kernel, kind: ObjectKind, dir: &Path, pins: &mut Pins) {
     // A directory that can't be read has pins of others.
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
+        let Ok(file_type) = entry.file_type() else { continue };
         let path = entry.path();
-        if kind.is_dir() {
-            walk(kernel, &path, pins);
-        } else if kind.is_file() {
+        if file_type.is_dir() {
+            walk(kernel, kind, &path, pins);
+        } else if file_type.is_file() {
             let Ok(object) = kernel.obj_get(&path, 0) else { continue };
             // The kernel doesn't say what an object is, but the name of its descriptor does.
             let own = format!("/proc/self/fd/{}", object.number());
-            if is_object(ObjectKind::Link, Path::new(&own)) {
-                if let Ok(found) = info::<LinkInfo>(kernel, &object) {
-                    pins.entry(found.id).or_default().push(path);
+            if is_object(kind, Path::new(&own)) {
+                if let Ok(id) = id_of(kernel, kind, &object) {
+                    pins.entry(id).or_default().push(path);
                 }
             }
         }
     }
+}
+
+fn id_of(kernel: &Kernel, kind: ObjectKind, object: &Handle) -> Result<u32> {
+    Ok(match kind {
+        ObjectKind::Prog => info::<ProgInfo>(kernel, object)?.id,
+        ObjectKind::Map => info::<MapInfo>(kernel, object)?.id,
+        ObjectKind::Btf => info::<BtfInfo>(kernel, object)?.id,
+        ObjectKind::Link => info::<LinkInfo>(kernel, object)?.id,
+    })
 }
 
 /// The line of `/proc/PID/fdinfo/FD` that has the id of an object.
@@ -103,31 +113,37 @@ pub(crate) fn processes(kind: ObjectKind) -> Pids {
     pids
 }
 
-/// Shows who keeps an object.
-pub(crate) fn show(out: &mut Out, id: u32, pins: Option<&Pins>, pids: &Pids) {
+/// Shows where an object is pinned.
+pub(crate) fn show_pins(out: &mut Out, id: u32, pins: Option<&Pins>) {
     let paths = pins.and_then(|p| p.get(&id)).map(Vec::as_slice).unwrap_or_default();
-    let holders = pids.get(&id).map(Vec::as_slice).unwrap_or_default();
     if out.is_json() {
         if pins.is_some_and(|p| !p.is_empty()) {
             out.name("pinned").array(|out| paths.iter().for_each(|p| out.string(p.to_string_lossy())));
-        }
-        if !holders.is_empty() {
-            out.name("pids").array(|out| {
-                for (pid, name) in holders {
-                    out.object(|out| {
-                        out.field("pid", pid);
-                        out.string_field("comm", name);
-                    });
-                }
-            });
         }
         return;
     }
     for path in paths {
         write!(out, "\n\tpinned {}", path.display());
     }
-    let holders: Vec<_> = holders.iter().map(|(pid, name)| format!("{name}({pid})")).collect();
-    if !holders.is_empty() {
-        write!(out, "\n\tpids {}", holders.join(","));
+}
+
+/// Shows which processes have an object open.
+pub(crate) fn show_pids(out: &mut Out, id: u32, pids: &Pids) {
+    let holders = pids.get(&id).map(Vec::as_slice).unwrap_or_default();
+    if holders.is_empty() {
+        return;
     }
+    if out.is_json() {
+        out.name("pids").array(|out| {
+            for (pid, name) in holders {
+                out.object(|out| {
+                    out.field("pid", pid);
+                    out.string_field("comm", name);
+                });
+            }
+        });
+        return;
+    }
+    let holders: Vec<_> = holders.iter().map(|(pid, name)| format!("{name}({pid})")).collect();
+    write!(out, "\n\tpids {}", holders.join(","));
 }

@@ -6,6 +6,7 @@ use oxbpf::link::{IterOpts, IterTarget};
 use oxbpf_kernel::MapFd;
 
 use super::pin::pin_at;
+use super::select::Access;
 use super::{Args, Noun, Tool, Verb, terms};
 
 pub(super) const NOUN: Noun = Noun {
@@ -17,7 +18,7 @@ pub(super) const NOUN: Noun = Noun {
 fn pin(tool: &mut Tool, args: &mut Args<'_>) -> Result<()> {
     let file = args.path("OBJ")?;
     let path = args.path("PATH")?;
-    let map = if args.accept("map") { Some(MapFd(tool.map(args)?)) } else { None };
+    let map = if args.accept("map") { Some(MapFd(tool.map(args, Access::Read)?)) } else { None };
     args.end()?;
     let shown = file.display();
     let kernel = tool.kernel();

@@ -19,6 +19,16 @@ impl Layout {
         Self { is_pretty, ..Self::default() }
     }
 
+    /// Whether a value is here already, at this level.
+    pub(crate) fn has_value(&self) -> bool {
+        self.has_before
+    }
+
+    /// Whether this level is not in any brackets.
+    pub(crate) fn is_outermost(&self) -> bool {
+        self.depth == 0
+    }
+
     fn new_line(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.is_pretty {
             out.write_all(b"\n")?;

@@ -19,12 +19,14 @@ mod holders;
 mod iter;
 mod json;
 mod link;
+mod map;
 mod net;
 mod options;
 mod out;
 mod perf;
 mod pin;
 mod select;
+mod typed;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -43,6 +45,18 @@ const STATUS: u8 = 255;
 
 /// Version of C libbpf whose commands and JSON these are.
 const LIBBPF_VERSION: &str = "1.8";
+
+/// A command failed and has said so in what it shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Silent;
+
+impl std::fmt::Display for Silent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a command failed")
+    }
+}
+
+impl std::error::Error for Silent {}
 
 /// What a verb works with.
 #[derive(Debug)]
@@ -77,6 +91,7 @@ pub(crate) struct Verb {
 const NOUNS: &[&Noun] = &[
     &btf::NOUN,
     &generate::NOUN,
+    &map::NOUN,
     &link::NOUN,
     &net::NOUN,
     &cgroup::NOUN,
@@ -228,11 +243,10 @@ impl Tool {
 
     /// Says what went wrong: on standard error, or in the JSON.
     fn report(&mut self, error: &Error) {
-        if self.out.is_json() {
-            self.out.object(|out| out.string_field("error", failure::line(error)));
-        } else {
+        let line = failure::line(error);
+        if !self.out.error(&line) {
             // There is nobody to tell that standard error is gone.
-            let _ = writeln!(std::io::stderr(), "Error: {}", failure::line(error));
+            let _ = writeln!(std::io::stderr(), "Error: {line}");
         }
     }
 }
@@ -256,7 +270,7 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
         None => tool.help(),
     });
     let is_failed = match &result {
-        Err(e) if e.is::<batch::Reported>() => true,
+        Err(e) if e.is::<Silent>() => true,
         Err(e) => {
             tool.report(e);
             true

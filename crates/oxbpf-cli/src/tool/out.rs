@@ -15,12 +15,18 @@ use crate::failure::Unread;
 pub(crate) struct Out {
     writer: BufWriter<Box<dyn Write>>,
     json: Option<Layout>,
+    is_typed_text: bool,
     failure: Option<io::Error>,
 }
 
 impl Out {
     pub(crate) fn new(writer: Box<dyn Write>) -> Self {
-        Self { writer: BufWriter::with_capacity(1 << 16, writer), json: None, failure: None }
+        Self {
+            writer: BufWriter::with_capacity(1 << 16, writer),
+            json: None,
+            is_typed_text: false,
+            failure: None,
+        }
     }
 
     /// From here on JSON.
@@ -105,10 +111,46 @@ impl Out {
         result
     }
 
+    /// `[ … ]` if there may be several of what `body` shows, else what it shows alone.
+    pub(crate) fn list_if<T>(&mut self, is_list: bool, body: impl FnOnce(&mut Self) -> T) -> T {
+        if is_list { self.array(body) } else { body(self) }
+    }
+
+    /// Text output in the form of JSON, for values that are shown by their types; if `is_typed` does not hold, as it is.
+    pub(crate) fn typed_text_if<T>(&mut self, is_typed: bool, body: impl FnOnce(&mut Self) -> T) -> T {
+        if !is_typed {
+            return body(self);
+        }
+        self.json = Some(Layout::new(true));
+        self.is_typed_text = true;
+        let result = body(self);
+        self.json = None;
+        self.is_typed_text = false;
+        self.bytes(b"\n");
+        result
+    }
+
+    /// Whether JSON is the form of text output.
+    pub(crate) fn is_typed_text(&self) -> bool {
+        self.is_typed_text
+    }
+
     /// The name of the member whose value comes next.
     pub(crate) fn name(&mut self, name: &str) -> &mut Self {
         self.with_json(|json, w| json.name(w, name));
         self
+    }
+
+    /// An error, where a value was to come: an object in JSON, if nothing is there yet. Gives whether it was shown; in an
+    /// output that is complete without it, it was not.
+    pub(crate) fn error(&mut self, text: &str) -> bool {
+        let Some(json) = &self.json else { return false };
+        match (json.has_value(), json.is_outermost()) {
+            (false, _) => self.object(|out| out.string_field("error", text)),
+            (true, false) => self.string_field("error", text),
+            (true, true) => return false,
+        }
+        true
     }
 
     /// A string.

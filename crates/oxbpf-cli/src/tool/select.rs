@@ -39,12 +39,24 @@ pub(crate) fn ids(kernel: &Kernel, kind: ObjectKind) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
+/// What a map is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
 /// Opens an object by id, to be looked at only; `None` if it has gone.
 ///
 /// # Errors
 /// The kernel's, with the id.
 pub(crate) fn open_id(kernel: &Kernel, kind: ObjectKind, id: u32) -> Result<Option<Handle>> {
-    let open_flags = if kind == ObjectKind::Map { MapFlags::RDONLY.bits() } else { 0 };
+    open_id_for(kernel, kind, id, Access::Read)
+}
+
+fn open_id_for(kernel: &Kernel, kind: ObjectKind, id: u32, access: Access) -> Result<Option<Handle>> {
+    let is_read_only = kind == ObjectKind::Map && access == Access::Read;
+    let open_flags = if is_read_only { MapFlags::RDONLY.bits() } else { 0 };
     let mut command = oxbpf_kernel::Command::GetFdById(GetFdById { kind, id, open_flags, token: None });
     match kernel.bpf(&mut command).and_then(oxbpf_kernel::Reply::handle) {
         Ok(handle) => Ok(Some(handle)),
@@ -70,14 +82,18 @@ impl Tool {
     ///
     /// # Errors
     /// If the words say nothing known, or there is no such map.
-    pub(crate) fn maps(&mut self, args: &mut Args<'_>) -> Result<Vec<Handle>> {
+    pub(crate) fn maps(&mut self, args: &mut Args<'_>, access: Access) -> Result<Vec<Handle>> {
         let kernel = self.kernel();
         match args.one_of(&["id", "pinned", "name"])? {
-            "id" => one_by_id(&kernel, ObjectKind::Map, args.number("id")?),
-            "pinned" => pinned(&kernel, args.path("FILE")?).map(|h| vec![h]),
+            "id" => one_by_id(&kernel, ObjectKind::Map, args.number("id")?, access),
+            "pinned" => {
+                let flags = if access == Access::Read { MapFlags::RDONLY.bits() } else { 0 };
+                pinned(&kernel, args.path("FILE")?, flags).map(|h| vec![h])
+            }
             _ => {
                 let name = args.text("MAP_NAME")?;
-                matching(&kernel, ObjectKind::Map, |h| Ok(c_name(&info::<MapInfo>(&kernel, h)?.name) == name))
+                let is_it = |h: &Handle| Ok(c_name(&info::<MapInfo>(&kernel, h)?.name) == name);
+                matching(&kernel, ObjectKind::Map, access, is_it)
             }
         }
     }
@@ -86,8 +102,8 @@ impl Tool {
     ///
     /// # Errors
     /// As [`maps`](Self::maps), and if several have the name.
-    pub(crate) fn map(&mut self, args: &mut Args<'_>) -> Result<Handle> {
-        only_one(self.maps(args)?, "maps")
+    pub(crate) fn map(&mut self, args: &mut Args<'_>, access: Access) -> Result<Handle> {
+        only_one(self.maps(args, access)?, "maps")
     }
 
     /// The programs that the next words mean: one for `id` and `pinned`, any number for `name` and `tag`.
@@ -97,15 +113,17 @@ impl Tool {
     pub(crate) fn progs(&mut self, args: &mut Args<'_>) -> Result<Vec<Handle>> {
         let kernel = self.kernel();
         match args.one_of(&["id", "tag", "name", "pinned"])? {
-            "id" => one_by_id(&kernel, ObjectKind::Prog, args.number("id")?),
-            "pinned" => pinned(&kernel, args.path("FILE")?).map(|h| vec![h]),
+            "id" => one_by_id(&kernel, ObjectKind::Prog, args.number("id")?, Access::Read),
+            "pinned" => pinned(&kernel, args.path("FILE")?, 0).map(|h| vec![h]),
             "tag" => {
                 let tag = parse_tag(args.text("PROG_TAG")?)?;
-                matching(&kernel, ObjectKind::Prog, |h| Ok(info::<ProgInfo>(&kernel, h)?.tag == tag))
+                matching(&kernel, ObjectKind::Prog, Access::Read, |h| {
+                    Ok(info::<ProgInfo>(&kernel, h)?.tag == tag)
+                })
             }
             _ => {
                 let name = args.text("PROG_NAME")?;
-                matching(&kernel, ObjectKind::Prog, |h| {
+                matching(&kernel, ObjectKind::Prog, Access::Read, |h| {
                     Ok(c_name(&info::<ProgInfo>(&kernel, h)?.name) == name)
                 })
             }
@@ -121,27 +139,28 @@ impl Tool {
     }
 }
 
-fn one_by_id(kernel: &Kernel, kind: ObjectKind, id: u32) -> Result<Vec<Handle>> {
-    match open_id(kernel, kind, id)? {
+fn one_by_id(kernel: &Kernel, kind: ObjectKind, id: u32, access: Access) -> Result<Vec<Handle>> {
+    match open_id_for(kernel, kind, id, access)? {
         Some(handle) => Ok(vec![handle]),
         None => bail!("can't get {} by id ({id}): No such file or directory", kind_name(kind)),
     }
 }
 
-fn pinned(kernel: &Kernel, path: &Path) -> Result<Handle> {
-    kernel.obj_get(path, 0).with_context(|| format!("bpf obj get ({})", path.display()))
+fn pinned(kernel: &Kernel, path: &Path, flags: u32) -> Result<Handle> {
+    kernel.obj_get(path, flags).with_context(|| format!("bpf obj get ({})", path.display()))
 }
 
 /// All objects of a kind for which `is_wanted` holds.
 fn matching(
     kernel: &Kernel,
     kind: ObjectKind,
+    access: Access,
     is_wanted: impl Fn(&Handle) -> Result<bool>,
 ) -> Result<Vec<Handle>> {
     let mut found = Vec::new();
     for id in ids(kernel, kind)? {
         // One that has gone meanwhile is not meant.
-        if let Some(handle) = open_id(kernel, kind, id)? {
+        if let Some(handle) = open_id_for(kernel, kind, id, access)? {
             if is_wanted(&handle)? {
                 found.push(handle);
             }

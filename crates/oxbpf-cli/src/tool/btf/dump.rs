@@ -83,7 +83,7 @@ fn source(tool: &mut Tool, args: &mut Args<'_>) -> Result<Wanted> {
             from_kernel(tool, info.btf_id).map(whole)
         }
         "map" => {
-            let map = tool.map(args)?;
+            let map = tool.map(args, crate::tool::select::Access::Read)?;
             let info: MapInfo = info(&tool.kernel(), &map)?;
             let (key, value) = (TypeId(info.btf_key_type_id), TypeId(info.btf_value_type_id));
             let roots = if args.accept("key") {

@@ -42,7 +42,7 @@ fn show(tool: &mut Tool, args: &mut Args<'_>) -> Result<()> {
     let kernel = tool.kernel();
     let one = if args.is_empty() { None } else { Some(link(tool, args)?) };
     args.end()?;
-    let pins = tool.options.shows_pins.then(|| holders::pinned_links(&kernel));
+    let pins = tool.options.shows_pins.then(|| holders::pinned(&kernel, ObjectKind::Link));
     let mut shown = Shown::new(&kernel, pins, holders::processes(ObjectKind::Link));
     if let Some(link) = one {
         return shown.show(&mut tool.out, &link.info().context("can't get link info")?);

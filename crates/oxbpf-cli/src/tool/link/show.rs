@@ -46,7 +46,8 @@ impl<'k> Shown<'k> {
             name_field(out, "type", link.kind.short_name(), link.kind.0);
             out.field("prog_id", link.prog_id);
             self.json(out, link)?;
-            holders::show(out, link.id, self.pins.as_ref(), &self.pids);
+            holders::show_pins(out, link.id, self.pins.as_ref());
+            holders::show_pids(out, link.id, &self.pids);
             out.close_object();
             return Ok(());
         }
@@ -60,7 +61,8 @@ impl<'k> Shown<'k> {
             _ => write!(out, "prog {}  ", link.prog_id),
         }
         self.text(out, link)?;
-        holders::show(out, link.id, self.pins.as_ref(), &self.pids);
+        holders::show_pins(out, link.id, self.pins.as_ref());
+        holders::show_pids(out, link.id, &self.pids);
         writeln!(out);
         Ok(())
     }
