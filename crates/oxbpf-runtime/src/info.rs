@@ -56,6 +56,11 @@ fn put<T: Copy>(out: &mut [T], values: &[T]) -> u32 {
     u32::try_from(values.len()).unwrap_or(u32::MAX)
 }
 
+/// Where a buffer is; 0 for none.
+fn address<T>(buffer: &[T]) -> u64 {
+    if buffer.is_empty() { 0 } else { buffer.as_ptr().addr() as u64 }
+}
+
 /// Copies a text with its NUL, cut to the buffer, and gives the text's length.
 fn put_text(out: &mut [u8], text: &str) -> u32 {
     if let Some(room) = out.len().checked_sub(1) {
@@ -117,6 +122,12 @@ fn prog_info(prog: &Prog, buffers: &mut InfoBuffers<'_>) -> ProgInfo {
         put(func_info, &cut(&prog.func_info, FUNC_INFO));
         put(line_info, &cut(&prog.line_info, LINE_INFO));
         put(prog_tags, &prog.tag);
+        // An address that is left says that the buffer was filled.
+        info.xlated_prog_insns = address(xlated_insns);
+        info.map_ids = address(map_ids);
+        info.func_info = address(func_info);
+        info.line_info = address(line_info);
+        info.prog_tags = address(prog_tags);
     }
     info
 }

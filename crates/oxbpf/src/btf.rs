@@ -25,12 +25,13 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use oxbpf_btf::{Btf, BtfError, Bytes};
-use oxbpf_kernel::{Blob, Fact, GetInfo, Handle, InfoBuffers, Kernel, ObjectKind};
+use oxbpf_kernel::{Blob, BtfFd, Fact, GetInfo, Handle, InfoBuffers, Kernel, ObjectKind};
 use oxbpf_uapi::info::BtfInfo;
 use oxbpf_uapi::{Cmd, Errno};
 use zerocopy::IntoBytes;
 
 use crate::error::{At, Error, Frame, Result};
+use crate::ids::{self, OpenId};
 
 /// The vmlinux of each kernel that is in use.
 static SHARED: Mutex<Vec<Weak<Btf>>> = Mutex::new(Vec::new());
@@ -103,11 +104,36 @@ pub fn by_id_on(kernel: &Kernel, id: u32, base: Arc<Btf>) -> Result<Btf> {
     parse(kernel, id, &object, Some(base))
 }
 
+/// The ids of all BTF objects of the kernel, ascending. One may be gone when it is opened. Linux 5.4.
+#[doc(alias = "bpf_btf_get_next_id")]
+pub fn ids(kernel: &Kernel) -> impl Iterator<Item = Result<u32>> + use<> {
+    ids::all(kernel, ObjectKind::Btf)
+}
+
+/// Opens the kernel's BTF object with an id, with the rights of a token if one is given, without reading it.
+///
+/// # Errors
+/// `NotFound` if there is no such object.
+#[doc(alias = "bpf_btf_get_fd_by_id")]
+#[doc(alias = "bpf_btf_get_fd_by_id_opts")]
+pub fn open_id(kernel: &Kernel, id: u32, how: OpenId<'_>) -> Result<BtfFd> {
+    ids::open(kernel, ObjectKind::Btf, id, how).map(BtfFd)
+}
+
+/// What the kernel says about a BTF object, and its name: "vmlinux", a module's, or "".
+///
+/// # Errors
+/// The kernel's.
+#[doc(alias = "bpf_btf_get_info_by_fd")]
+pub fn info(kernel: &Kernel, object: &Handle) -> Result<(BtfInfo, String)> {
+    let mut name = [0; 64];
+    let info = ask(kernel, object, &mut [], &mut name)?;
+    let name = name.split(|b| *b == 0).next().unwrap_or_default();
+    Ok((info, String::from_utf8_lossy(name).into_owned()))
+}
+
 fn open(kernel: &Kernel, id: u32) -> Result<(Handle, BtfInfo, String)> {
-    let object = kernel
-        .get_fd_by_id(ObjectKind::Btf, id)
-        .at(|| Frame::Command(Cmd::BTF_GET_FD_BY_ID))
-        .at(|| Frame::Target(format!("BTF {id}")))?;
+    let object = ids::open(kernel, ObjectKind::Btf, id, OpenId::default())?;
     let (info, name) = info(kernel, &object)?;
     Ok((object, info, name))
 }
@@ -119,14 +145,6 @@ fn parse(kernel: &Kernel, id: u32, object: &Handle, base: Option<Arc<Btf>>) -> R
         None => Btf::parse(bytes),
     };
     btf.map_err(broken).at(|| Frame::Target(format!("BTF {id}")))
-}
-
-/// What the kernel says about a BTF object, and its name.
-pub(crate) fn info(kernel: &Kernel, object: &Handle) -> Result<(BtfInfo, String)> {
-    let mut name = [0; 64];
-    let info = ask(kernel, object, &mut [], &mut name)?;
-    let name = name.split(|b| *b == 0).next().unwrap_or_default();
-    Ok((info, String::from_utf8_lossy(name).into_owned()))
 }
 
 /// The bytes of a BTF object in the kernel.

@@ -28,6 +28,7 @@ pub mod btf;
 pub mod buffer;
 pub mod error;
 pub mod feature;
+mod ids;
 pub mod kallsyms;
 mod kconfig;
 pub mod link;
@@ -36,16 +37,19 @@ pub mod loader;
 pub mod map;
 pub mod object;
 pub mod program;
+pub mod stats;
 pub mod syms;
+pub mod token;
 
 pub use error::{Error, ErrorKind, Frame, Result};
 pub use feature::{DeviceFeatures, Feature, Features};
+pub use ids::OpenId;
 pub use linker::Linker;
 pub use map::{Map, OwnedMap, TypedMap};
 pub use object::{Global, Object, ObjectBuilder, OpenMapMut, OpenObject, PreparedObject, SecHandler};
 pub use oxbpf_kernel::Kernel;
 pub use oxbpf_object::{AttachKind, MapId, ProgId};
-pub use program::{OpenProgramMut, Program};
+pub use program::{OpenProgramMut, OwnedProgram, Program};
 
 /// The running Linux kernel.
 ///

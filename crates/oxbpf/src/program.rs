@@ -1,20 +1,25 @@
 //! Programs: set up before the object is loaded, run and inspected after.
 //!
-//! One type for all program types. The attach methods of [`Program`] are in [`crate::link`].
+//! One type for all program types. The attach methods of [`Program`] are in [`crate::link`]. [`OwnedProgram`] stands alone: a program
+//! of the kernel's, whoever loaded it.
+
+mod info;
+mod owned;
 
 use std::path::Path;
 
 use oxbpf_btf::TypeId;
-use oxbpf_kernel::{BtfFd, GetInfo, InfoBuffers, Kernel, ProgFd, ProgLoad, ProgTestRun};
+use oxbpf_kernel::{BtfFd, Kernel, MapFd, ProgFd, ProgLoad, ProgTestRun};
 use oxbpf_object::{AttachKind, ProgId, ProgramSpec, SecFlags};
 use oxbpf_uapi::info::ProgInfo;
 use oxbpf_uapi::{AttachType, Cmd, Insn, ProgType};
-use zerocopy::IntoBytes;
 
 use crate::error::{At, Error, Frame, Result};
 use crate::feature::Features;
 use crate::object::SecHandler;
 use crate::object::state::{AttachTarget, Core, ProgRow};
+pub use info::{InfoParts, ProgramInfo};
+pub use owned::{OwnedProgram, Stream};
 
 /// A program of an object that has not met the kernel yet.
 #[derive(Debug)]
@@ -310,11 +315,51 @@ impl<'o> Program<'o> {
     /// The kernel's.
     #[doc(alias = "bpf_prog_get_info_by_fd")]
     pub fn info(&self) -> Result<ProgInfo> {
-        let mut info = ProgInfo::default();
-        let request = GetInfo { object: self.fd()?, info: info.as_mut_bytes(), buffers: InfoBuffers::None };
-        let result = self.core.kernel.get_info(request);
-        result.at(|| Frame::Command(Cmd::OBJ_GET_INFO_BY_FD)).at(|| self.frame())?;
-        Ok(info)
+        self.to_owned()?.info().at(|| self.frame())
+    }
+
+    /// What the kernel knows about the program, with the arrays that `parts` names.
+    ///
+    /// # Errors
+    /// As [`OwnedProgram::info_with`].
+    #[doc(alias = "bpf_prog_get_info_by_fd")]
+    pub fn info_with(&self, parts: InfoParts) -> Result<ProgramInfo> {
+        self.to_owned()?.info_with(parts).at(|| self.frame())
+    }
+
+    /// Makes the program keep `map` alive; see [`OwnedProgram::bind_map`].
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(alias = "bpf_prog_bind_map")]
+    pub fn bind_map(&self, map: &MapFd) -> Result<()> {
+        self.to_owned()?.bind_map(map).at(|| self.frame())
+    }
+
+    /// Says which struct_ops map the program's kernel functions work for; see [`OwnedProgram::assoc_struct_ops`].
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(alias = "bpf_program__assoc_struct_ops")]
+    pub fn assoc_struct_ops(&self, map: &MapFd) -> Result<()> {
+        self.to_owned()?.assoc_struct_ops(map).at(|| self.frame())
+    }
+
+    /// Takes text out of a stream into `out`; see [`OwnedProgram::read_stream`].
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(alias = "bpf_prog_stream_read")]
+    pub fn read_stream(&self, stream: Stream, out: &mut [u8]) -> Result<usize> {
+        self.to_owned()?.read_stream(stream, out).at(|| self.frame())
+    }
+
+    /// The program with a reference that outlives the object.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the program was not loaded.
+    pub fn to_owned(&self) -> Result<OwnedProgram> {
+        Ok(OwnedProgram::new(&self.core.kernel, self.fd()?.clone()))
     }
 
     /// Gives the program a name in a bpf file system. Missing directories are made.

@@ -12,7 +12,8 @@ use oxbpf_uapi::{AttachType, Cmd, Errno, LinkType};
 use zerocopy::IntoBytes;
 
 use super::Link;
-use crate::error::{At, Error, Frame, Result};
+use crate::error::{At, Frame, Result};
+use crate::ids::{self, OpenId};
 
 /// What the kernel says of a link. Linux 5.8.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -363,20 +364,21 @@ impl Link {
     /// [`NotFound`](crate::ErrorKind::NotFound) if there is none, or no longer. Linux 5.8.
     #[doc(alias = "bpf_link_get_fd_by_id")]
     pub fn from_id(kernel: &Kernel, id: u32) -> Result<Self> {
-        let handle =
-            kernel.get_fd_by_id(ObjectKind::Link, id).at(|| Frame::Command(Cmd::LINK_GET_FD_BY_ID))?;
-        Ok(Self::bpf(kernel, LinkFd(handle)))
+        Self::open_id_with(kernel, id, OpenId::default())
+    }
+
+    /// As [`from_id`](Self::from_id), with the rights of a token.
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(alias = "bpf_link_get_fd_by_id_opts")]
+    pub fn open_id_with(kernel: &Kernel, id: u32, how: OpenId<'_>) -> Result<Self> {
+        Ok(Self::bpf(kernel, LinkFd(ids::open(kernel, ObjectKind::Link, id, how)?)))
     }
 
     /// The ids of all links of the kernel, ascending. One may be gone when it is opened. Linux 5.8.
     #[doc(alias = "bpf_link_get_next_id")]
-    pub fn ids(kernel: &Kernel) -> impl Iterator<Item = Result<u32>> {
-        let mut last = Some(0);
-        core::iter::from_fn(move || {
-            let next = kernel.get_next_id(ObjectKind::Link, last?);
-            last = next.ok().flatten();
-            next.transpose()
-                .map(|id| id.map_err(|e| Error::kernel(e).at(Frame::Command(Cmd::LINK_GET_NEXT_ID))))
-        })
+    pub fn ids(kernel: &Kernel) -> impl Iterator<Item = Result<u32>> + use<> {
+        ids::all(kernel, ObjectKind::Link)
     }
 }

@@ -19,6 +19,7 @@ use oxbpf_uapi::MapType;
 use oxbpf_uapi::info::MapInfo;
 
 use crate::error::{At, Error, Frame, Result};
+use crate::ids::{self, OpenId};
 use crate::object::state::MapRow;
 
 pub use batch::{Batch, Batches};
@@ -70,8 +71,22 @@ impl OwnedMap {
     /// `NotFound` if no map has the id.
     #[doc(alias = "bpf_map_get_fd_by_id")]
     pub fn open_id(kernel: &Kernel, id: u32) -> Result<Self> {
-        let handle = kernel.get_fd_by_id(ObjectKind::Map, id).at(|| Frame::Command(Cmd::MAP_GET_FD_BY_ID))?;
-        Self::from_fd(kernel, MapFd(handle))
+        Self::open_id_with(kernel, id, OpenId::default())
+    }
+
+    /// Opens the map with a kernel id for reading or writing only, or with the rights of a token.
+    ///
+    /// # Errors
+    /// As [`open_id`](Self::open_id).
+    #[doc(alias = "bpf_map_get_fd_by_id_opts")]
+    pub fn open_id_with(kernel: &Kernel, id: u32, how: OpenId<'_>) -> Result<Self> {
+        Self::from_fd(kernel, MapFd(ids::open(kernel, ObjectKind::Map, id, how)?))
+    }
+
+    /// The ids of all maps of the kernel, ascending. One may be gone when it is opened. Linux 4.13.
+    #[doc(alias = "bpf_map_get_next_id")]
+    pub fn ids(kernel: &Kernel) -> impl Iterator<Item = Result<u32>> + use<> {
+        ids::all(kernel, ObjectKind::Map)
     }
 
     /// Takes over a reference; asks the kernel what the map looks like.

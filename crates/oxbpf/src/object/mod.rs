@@ -26,7 +26,7 @@ mod prepare;
 mod prepared;
 mod relocate;
 mod struct_ops;
-mod token;
+pub(crate) mod token;
 mod types;
 
 pub use builder::ObjectBuilder;

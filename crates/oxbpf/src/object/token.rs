@@ -40,7 +40,7 @@ impl Core {
             (Ok(token), _) => {
                 log::debug!("uses a BPF token of {}", path.display());
                 self.token = Some(token.clone());
-                self.kernel = Kernel::new(Delegated { inner: self.kernel.clone(), token });
+                self.kernel = delegated(&self.kernel, token);
                 self.features = Features::of(&self.kernel);
                 Ok(())
             }
@@ -53,7 +53,8 @@ impl Core {
     }
 }
 
-fn create(kernel: &Kernel, path: &Path) -> Result<TokenFd> {
+/// Asks the bpf file system that is mounted at `path` for a token.
+pub(crate) fn create(kernel: &Kernel, path: &Path) -> Result<TokenFd> {
     let frame = || Frame::Path(path.to_owned());
     let bpffs = kernel.open(Opening::BpfFs(path)).at(|| Frame::Syscall("open")).at(frame)?;
     let reply = kernel.bpf(&mut Command::TokenCreate { bpffs: &bpffs, flags: 0 });
@@ -66,6 +67,11 @@ fn create(kernel: &Kernel, path: &Path) -> Result<TokenFd> {
         Errno::EINVAL => e.with_hint("it has to be the root of a bpf file system, on Linux 6.9 or newer"),
         _ => e,
     })
+}
+
+/// The kernel with the rights of a token.
+pub(crate) fn delegated(kernel: &Kernel, token: TokenFd) -> Kernel {
+    Kernel::new(Delegated { inner: kernel.clone(), token })
 }
 
 /// A kernel whose requests carry a token, where they can and have none of their own. Being a back end of its own, it has
