@@ -80,7 +80,9 @@ fn all_that_the_kernel_has_of_a_program_is_read_whole() {
             assert_eq!(info.jited_func_lens.iter().sum::<u32>(), info.fixed.jited_prog_len);
         }
         let nothing = program.info_with(InfoParts::default()).unwrap();
-        assert!(nothing.xlated_insns.is_empty() && nothing.map_ids.is_empty() && nothing.prog_tags.is_empty());
+        assert!(
+            nothing.xlated_insns.is_empty() && nothing.map_ids.is_empty() && nothing.prog_tags.is_empty()
+        );
         assert_eq!(nothing.fixed.tag, info.fixed.tag);
     }
 }
@@ -144,12 +146,8 @@ fn a_test_run_takes_and_gives_data_and_context() {
     }
     let kernel = oxbpf::kernel();
     // Answers with the mark of the packet, and sets another: r0 = mark; mark = 9.
-    let insns = [
-        Insn::new(0x61, 0, 1, 8, 0),
-        Insn::new(MOV64_IMM, 2, 0, 0, 9),
-        Insn::new(0x63, 1, 2, 8, 0),
-        EXIT,
-    ];
+    let insns =
+        [Insn::new(0x61, 0, 1, 8, 0), Insn::new(MOV64_IMM, 2, 0, 0, 9), Insn::new(0x63, 1, 2, 8, 0), EXIT];
     let program = program(&kernel, ProgType::SCHED_CLS, &insns).unwrap();
     let packet = [0xab; 64];
     let mut skb = [0u8; 192];
@@ -167,7 +165,7 @@ fn a_test_run_takes_and_gives_data_and_context() {
     assert_eq!((run.retval, run.data_size_out), (5, 64));
     assert_eq!(ctx[8..12], 9u32.to_ne_bytes());
     // Room for half of the packet: what fits is there, the length is the whole one, the call says ENOSPC.
-    let short = program.test_run(|run| (run.data_in, run.data_out) = (&packet, Some(&mut data)));
+    let short = program.test_run(|run| (run.data_in, run.data_out) = (&packet, Some(&mut data[..])));
     assert_eq!(short.unwrap_err().errno(), Errno::ENOSPC);
     assert_eq!(data, packet[..32]);
     let too_short = program.test_run(|run| run.data_in = &packet[..13]).unwrap_err();
@@ -181,8 +179,7 @@ fn packets_of_live_frames_go_where_the_program_says() {
     }
     let kernel = oxbpf::kernel();
     const XDP_DROP: i32 = 1;
-    let drop_all =
-        program(&kernel, ProgType::XDP, &[Insn::new(MOV64_IMM, 0, 0, 0, XDP_DROP), EXIT]).unwrap();
+    let drop_all = program(&kernel, ProgType::XDP, &[Insn::new(MOV64_IMM, 0, 0, 0, XDP_DROP), EXIT]).unwrap();
     let stats = RunTime::enable(&kernel).unwrap();
     let packet = [0; 64];
     let run = drop_all.test_run(|run| {
@@ -246,11 +243,12 @@ fn what_the_kernel_says_of_a_program_is_in_its_stream() {
     let read = endless.read_stream(Stream::Stderr, &mut first).unwrap();
     let rest = endless.read_stream_to_end(Stream::Stderr).unwrap();
     let text = String::from_utf8([&first[..read], &rest].concat()).unwrap();
-    // Machines whose compiler counts rounds in place of time say nothing.
-    if cfg!(target_arch = "x86_64") {
-        assert!(text.contains("Timeout detected for may_goto instruction"), "{text:?}");
-        assert_eq!(read, 10);
+    if text.is_empty() {
+        // Linux 6.18 has streams and ends the loop without a word, as do machines whose compiler counts rounds in place of time.
+        return testkit::skip_this("the kernel does not report loops that it ends");
     }
+    assert!(text.contains("Timeout detected for may_goto instruction"), "{text:?}");
+    assert_eq!(read, 10);
     assert_eq!(endless.read_stream_to_end(Stream::Stderr).unwrap(), b"", "what was read is gone");
 }
 
