@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -100,9 +101,23 @@ static int link_create(union bpf_attr *a)
 		printf(" pid=%u", a->link_create.uprobe_multi.pid);
 		break;
 	case BPF_TRACE_ITER:
+		printf(" info=");
+		for (unsigned i = 0; i < a->link_create.iter_info_len; i++)
+			printf("%02x", ((unsigned char *)a->link_create.iter_info)[i]);
+		break;
+	case BPF_NETFILTER:
+		printf(" words=%u,%u,%u,%u", a->link_create.netfilter.pf, a->link_create.netfilter.hooknum,
+		       a->link_create.netfilter.priority, a->link_create.netfilter.flags);
+		break;
+	case BPF_CGROUP_INET_EGRESS:
+	case BPF_TCX_INGRESS:
+	case BPF_NETKIT_PRIMARY:
+		printf(" target=%u relative=%u revision=%llu", a->link_create.target_fd, a->link_create.tcx.relative_fd,
+		       a->link_create.tcx.expected_revision);
 		break;
 	default:
-		printf(" cookie=%llx", a->link_create.tracing.cookie);
+		printf(" target=%u btf_id=%u cookie=%llx", a->link_create.target_fd, a->link_create.target_btf_id,
+		       a->link_create.tracing.cookie);
 	}
 	putchar('\n');
 	return new_fd();
@@ -116,6 +131,34 @@ static int uses_cookie(union bpf_attr *a)
 	for (unsigned i = 0; i < a->insn_cnt; i++)
 		if (insns[i].code == (BPF_JMP | BPF_CALL) && !insns[i].src_reg && insns[i].imm == 174)
 			return a->insn_cnt < 4;
+	return 0;
+}
+
+/* Descriptors that nothing is behind: of what programs attach to, and of the types of a program among that. */
+enum { TARGET = 500, TARGET_TYPES };
+
+/* The program that is a target has types, with function `f` of number 2; other objects tell nothing. */
+static int target_info(union bpf_attr *a)
+{
+	static struct btf *types;
+	struct bpf_btf_info *info = (void *)a->info.info;
+	const void *data;
+	unsigned size;
+
+	if (a->info.bpf_fd == TARGET) {
+		((struct bpf_prog_info *)info)->btf_id = 77;
+		return 0;
+	}
+	if (a->info.bpf_fd != TARGET_TYPES)
+		return refuse(EINVAL);
+	if (!types) {
+		types = btf__new_empty();
+		btf__add_func(types, "f", BTF_FUNC_GLOBAL, btf__add_func_proto(types, 0));
+	}
+	data = btf__raw_data(types, &size);
+	if (info->btf_size >= size)
+		memcpy((void *)info->btf, data, size);
+	info->btf_size = size;
 	return 0;
 }
 
@@ -133,13 +176,25 @@ static int fake_bpf(int cmd, union bpf_attr *a)
 		if (is_shown)
 			printf("MAP_UPDATE_ELEM key=%x flags=%llx\n", *(unsigned *)a->key, a->flags);
 		return 0;
+	case BPF_MAP_DELETE_ELEM:
+		/* USDT deletes no records where it shares them. */
+		show("MAP_DELETE_ELEM key=%x", *(unsigned *)a->key);
+		return 0;
+	case BPF_LINK_UPDATE:
+		show("LINK_UPDATE flags=%x old=%u", a->link_update.flags, a->link_update.old_prog_fd);
+		return 0;
+	case BPF_LINK_DETACH:
+		show("LINK_DETACH");
+		return 0;
 	case BPF_PROG_LOAD:
 		return !is_new && uses_cookie(a) ? refuse(EINVAL) : new_fd();
 	case BPF_MAP_CREATE:
 	case BPF_BTF_LOAD:
 		return new_fd();
+	case BPF_BTF_GET_FD_BY_ID:
+		return TARGET_TYPES;
 	case BPF_OBJ_GET_INFO_BY_FD:
-		return refuse(EINVAL);
+		return target_info(a);
 	}
 	return 0;
 }
@@ -291,6 +346,14 @@ static struct bpf_program *program(enum bpf_prog_type type, enum bpf_attach_type
 	return prog;
 }
 
+/* A link after another program took the place in it, and after it was detached by force. */
+static struct bpf_link *updated(struct bpf_link *link, struct bpf_program *prog)
+{
+	if (link && !bpf_link__update_program(link, prog))
+		bpf_link__detach(link);
+	return link;
+}
+
 /* Shows what the attachment asks, and then what its end asks. */
 #define SHOW(title, attach)                                                  \
 	do {                                                                 \
@@ -404,6 +467,61 @@ int main(int argc, char **argv)
 	SHOW("perf_event ioctl", bpf_program__attach_perf_event_opts(prog, new_fd(), &p));
 	LIBBPF_OPTS(bpf_perf_event_opts, d, .dont_enable = true, .bpf_cookie = 7);
 	SHOW("perf_event disabled", bpf_program__attach_perf_event_opts(prog, new_fd(), &d));
+
+	static const struct {
+		const char *title, *with_cookie;
+		enum bpf_prog_type type;
+		enum bpf_attach_type attach_type;
+	} traced[] = {
+		{ "tp_btf", "tp_btf cookie", BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP },
+		{ "fentry", "fentry cookie", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY },
+		{ "fexit", "fexit cookie", BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT },
+		{ "fmod_ret", "fmod_ret cookie", BPF_PROG_TYPE_TRACING, BPF_MODIFY_RETURN },
+		{ "lsm", NULL, BPF_PROG_TYPE_LSM, BPF_LSM_MAC },
+		{ "freplace", NULL, BPF_PROG_TYPE_EXT, 0 },
+	};
+	LIBBPF_OPTS(bpf_trace_opts, tr, .cookie = 7);
+	for (unsigned i = 0; i < sizeof(traced) / sizeof(*traced); i++) {
+		prog = program(traced[i].type, traced[i].attach_type);
+		SHOW(traced[i].title, bpf_program__attach_trace(prog));
+		if (traced[i].with_cookie)
+			SHOW(traced[i].with_cookie, bpf_program__attach_trace_opts(prog, &tr));
+	}
+	SHOW("freplace function", bpf_program__attach_freplace(prog, TARGET, "f"));
+	union bpf_iter_link_info of_map = { .map.map_fd = TARGET }, of_task = { .task.pid = 4242 };
+	union bpf_iter_link_info of_cgroup = { .cgroup.order = BPF_CGROUP_ITER_DESCENDANTS_PRE, .cgroup.cgroup_fd = TARGET };
+	LIBBPF_OPTS(bpf_iter_attach_opts, it, .link_info_len = sizeof(of_map));
+	prog = program(BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER);
+	SHOW("iter", bpf_program__attach_iter(prog, NULL));
+	it.link_info = &of_map;
+	SHOW("iter map", bpf_program__attach_iter(prog, &it));
+	it.link_info = &of_task;
+	SHOW("iter process", bpf_program__attach_iter(prog, &it));
+	it.link_info = &of_cgroup;
+	SHOW("iter cgroup", bpf_program__attach_iter(prog, &it));
+	LIBBPF_OPTS(bpf_netfilter_opts, nf, .pf = 2, .hooknum = 1, .priority = 10, .flags = 1);
+	prog = program(BPF_PROG_TYPE_NETFILTER, BPF_NETFILTER);
+	SHOW("netfilter", bpf_program__attach_netfilter(prog, &nf));
+	LIBBPF_OPTS(bpf_cgroup_opts, cg, .flags = BPF_F_BEFORE | BPF_F_ID, .relative_id = 8, .expected_revision = 2);
+	prog = program(BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS);
+	SHOW("cgroup", bpf_program__attach_cgroup(prog, TARGET));
+	SHOW("cgroup before", bpf_program__attach_cgroup_opts(prog, TARGET, &cg));
+	SHOW("cgroup update", updated(bpf_program__attach_cgroup(prog, TARGET), prog));
+	prog = program(BPF_PROG_TYPE_LSM, BPF_LSM_CGROUP);
+	SHOW("lsm_cgroup", bpf_program__attach_cgroup(prog, TARGET));
+	prog = program(BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP);
+	SHOW("netns", bpf_program__attach_netns(prog, TARGET));
+	prog = program(BPF_PROG_TYPE_SK_MSG, BPF_SK_MSG_VERDICT);
+	SHOW("sockmap", bpf_program__attach_sockmap(prog, TARGET));
+	prog = program(BPF_PROG_TYPE_XDP, BPF_XDP);
+	SHOW("xdp", bpf_program__attach_xdp(prog, 9));
+	LIBBPF_OPTS(bpf_tcx_opts, tx, .flags = BPF_F_AFTER | BPF_F_LINK, .relative_fd = TARGET, .expected_revision = 2);
+	prog = program(BPF_PROG_TYPE_SCHED_CLS, BPF_TCX_INGRESS);
+	SHOW("tcx", bpf_program__attach_tcx(prog, 9, NULL));
+	SHOW("tcx after", bpf_program__attach_tcx(prog, 9, &tx));
+	LIBBPF_OPTS(bpf_netkit_opts, nk, .flags = BPF_F_BEFORE);
+	prog = program(BPF_PROG_TYPE_SCHED_CLS, BPF_NETKIT_PRIMARY);
+	SHOW("netkit first", bpf_program__attach_netkit(prog, 9, &nk));
 
 	obj = bpf_object__open_file("../usdt/probes.bpf.o", NULL);
 	if (bpf_object__load(obj))

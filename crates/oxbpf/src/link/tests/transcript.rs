@@ -4,14 +4,15 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use oxbpf_kernel::{Command, Handle, LinkKind, PerfRequest, Probes, Reply, Scripted, Target};
+use oxbpf_kernel::{Anchor, Command, Handle, LinkFd, LinkKind, PerfRequest, Probes, Reply, Scripted, Target};
 
 use super::*;
 use crate::error::Result;
 use crate::link::usdt::{self, SpecIds, UsdtMaps, UsdtOpts};
 use crate::link::{
-    KprobeMultiOpts, KprobeOpts, Link, PerfEventOpts, ProbeMode, RawTracepointOpts, TracepointOpts,
-    UprobeMultiOpts, UprobeOpts, UprobeTarget, kprobe, perf, tracepoint, uprobe,
+    IterOpts, IterTarget, KprobeMultiOpts, KprobeOpts, Link, Neighbour, NetfilterOpts, Order, PerfEventOpts,
+    Position, ProbeMode, RawTracepointOpts, TraceOpts, TracepointOpts, UprobeMultiOpts, UprobeOpts,
+    UprobeTarget, XdpOpts, kprobe, order, perf, tracepoint, tracing, uprobe, xdp,
 };
 
 const TARGET: &str = "../usdt/target";
@@ -21,6 +22,14 @@ type Lines = Arc<Mutex<Vec<String>>>;
 fn list(name: &str, values: &[u64]) -> String {
     let values: Vec<String> = values.iter().map(|v| format!("{v:x}")).collect();
     if values.is_empty() { String::new() } else { format!(" {name}={}", values.join(",")) }
+}
+
+fn target(target: &Target<'_>) -> i64 {
+    match target {
+        Target::Object(handle) => handle.number().into(),
+        Target::Ifindex(index) => i64::from(*index),
+        Target::None => 0,
+    }
 }
 
 /// A request as `attach.c` writes it.
@@ -47,10 +56,33 @@ fn line(cmd: &Command<'_>) -> Option<String> {
                     list("counters", ref_ctr_offsets),
                     list("cookies", cookies),
                 ),
-                _ => String::new(),
+                LinkKind::Iter(info) => {
+                    format!(" info={}", info.iter().map(|b| format!("{b:02x}")).collect::<String>())
+                }
+                LinkKind::Netfilter { pf, hooknum, priority, flags } => {
+                    format!(" words={pf},{hooknum},{priority},{flags}")
+                }
+                LinkKind::Ordered { relative, expected_revision }
+                    if r.attach_type != AttachType::LSM_CGROUP =>
+                {
+                    let relative = match relative {
+                        Anchor::None => 0,
+                        Anchor::Object(handle) => i64::from(handle.number()),
+                        Anchor::Id(id) => i64::from(*id),
+                    };
+                    format!(" target={} relative={relative} revision={expected_revision}", target(&r.target))
+                }
+                LinkKind::Tracing { target_btf_id, cookie } => {
+                    format!(" target={} btf_id={target_btf_id} cookie={cookie:x}", target(&r.target))
+                }
+                _ => format!(" target={} btf_id=0 cookie=0", target(&r.target)),
             };
-            Some(format!("LINK_CREATE attach_type={} flags={:x}{kind}", r.attach_type.0, r.flags))
+            Some(format!("LINK_CREATE attach_type={} flags={:x}{kind}", r.attach_type.0, r.all_flags()))
         }
+        Command::LinkUpdate(r) => {
+            Some(format!("LINK_UPDATE flags={:x} old={}", r.flags, r.old.is_some() as u8))
+        }
+        Command::LinkDetach { .. } => Some("LINK_DETACH".into()),
         Command::RawTracepointOpen(r) => {
             Some(format!("RAW_TRACEPOINT_OPEN name={} cookie={:x}", r.name.unwrap_or_default(), r.cookie))
         }
@@ -214,6 +246,60 @@ fn ours(is_new: bool) -> Vec<String> {
     let disabled = PerfEventOpts { dont_enable: true, cookie: 7, ..p };
     show("perf_event disabled", perf::attach(&a, event(), disabled));
 
+    for (title, prog_type, attach_type) in [
+        ("tp_btf", ProgType::TRACING, AttachType::TRACE_RAW_TP),
+        ("fentry", ProgType::TRACING, AttachType::TRACE_FENTRY),
+        ("fexit", ProgType::TRACING, AttachType::TRACE_FEXIT),
+        ("fmod_ret", ProgType::TRACING, AttachType::MODIFY_RETURN),
+        ("lsm", ProgType::LSM, AttachType::LSM_MAC),
+        ("freplace", ProgType::EXT, AttachType(0)),
+    ] {
+        let a = attach(prog_type, attach_type);
+        show(title, tracing::attach(&a, TraceOpts::default()));
+        if prog_type == ProgType::TRACING {
+            show(&format!("{title} cookie"), tracing::attach(&a, TraceOpts { cookie: 7 }));
+        }
+    }
+    let object = || Handle::from_object(500, ());
+    let (cgroup, map, target_prog, link) = (object(), MapFd(object()), ProgFd(object()), LinkFd(object()));
+    let a = attach(ProgType::EXT, AttachType(0));
+    show("freplace function", tracing::attach_freplace(&a, Some((&target_prog, TypeId(2)))));
+    let a = attach(ProgType::TRACING, AttachType::TRACE_ITER);
+    for (title, target) in [
+        ("iter", IterTarget::All),
+        ("iter map", IterTarget::Map(&map)),
+        ("iter process", IterTarget::Process(4242)),
+        ("iter cgroup", IterTarget::Cgroup { cgroup: &cgroup, order: 2 }),
+    ] {
+        show(title, tracing::attach_iter(&a, IterOpts { target }));
+    }
+    let opts = NetfilterOpts { pf: 2, hooknum: 1, priority: 10, defragment: true };
+    let a = attach(ProgType::NETFILTER, AttachType::NETFILTER);
+    show("netfilter", tracing::attach_netfilter(&a, opts));
+    let at = |position, expected_revision| Order { position, expected_revision };
+    let a = attach(ProgType::CGROUP_SKB, AttachType::CGROUP_INET_EGRESS);
+    show("cgroup", order::attach_cgroup(&a, &cgroup, Order::default()));
+    let before = at(Position::Before(Neighbour::ProgId(8)), 2);
+    show("cgroup before", order::attach_cgroup(&a, &cgroup, before));
+    let updated = order::attach_cgroup(&a, &cgroup, Order::default()).and_then(|link| {
+        link.update_program(&prog, None)?;
+        link.force_detach()?;
+        Ok(link)
+    });
+    show("cgroup update", updated);
+    let a = attach(ProgType::LSM, AttachType::LSM_CGROUP);
+    show("lsm_cgroup", order::attach_cgroup(&a, &cgroup, Order::default()));
+    show("netns", order::attach_netns(&attach(ProgType::SK_LOOKUP, AttachType::SK_LOOKUP), &cgroup));
+    show("sockmap", order::attach_sockmap(&attach(ProgType::SK_MSG, AttachType::SK_MSG_VERDICT), &map));
+    show("xdp", xdp::attach(&attach(ProgType::XDP, AttachType::XDP), 9, XdpOpts::default()));
+    let a = attach(ProgType::SCHED_CLS, AttachType::TCX_INGRESS);
+    show("tcx", order::attach_device(&a, "attach_tcx", &order::TCX, 9, Order::default()));
+    let after = at(Position::After(Neighbour::Link(&link)), 2);
+    show("tcx after", order::attach_device(&a, "attach_tcx", &order::TCX, 9, after));
+    let a = attach(ProgType::SCHED_CLS, AttachType::NETKIT_PRIMARY);
+    let first = at(Position::First, 0);
+    show("netkit first", order::attach_device(&a, "attach_netkit", &order::NETKIT, 9, first));
+
     let multi = if is_new { AttachType::TRACE_UPROBE_MULTI } else { AttachType(0) };
     let a = attach(ProgType::KPROBE, multi);
     let (ids, map) = (Arc::<SpecIds>::default(), MapFd(event()));
@@ -243,6 +329,12 @@ fn by_title(lines: &[String]) -> Vec<(&str, Vec<&str>)> {
 /// Where we differ from libbpf, and why.
 const DIFFERENCES: &[(bool, &str, &str)] = &[
     (false, "uprobe counter", "what a kernel lacks is EOPNOTSUPP, not EINVAL"),
+    (false, "tp_btf cookie", "what a kernel lacks is EOPNOTSUPP, not EINVAL"),
+    (false, "fentry cookie", "as with tp_btf"),
+    (false, "fexit cookie", "as with tp_btf"),
+    (false, "fmod_ret cookie", "as with tp_btf"),
+    (false, "sockmap", "kernels without links of maps have attachments to them"),
+    (false, "xdp", "kernels without links of interfaces have netlink"),
     (false, "usdt places", "all records are there before the first probe is, not each before its own"),
 ];
 
