@@ -59,7 +59,7 @@ fn errors_are_json_where_json_is_wanted() {
 fn help_says_the_grammar_of_each_noun() {
     let all = noun(["help"]);
     assert_eq!(all.status, 0);
-    assert!(all.out.contains("OBJECT := { btf"), "{}", all.out);
+    assert!(all.out.contains("OBJECT := { prog"), "{}", all.out);
     for words in [vec!["btf", "help"], vec!["btf", "h"], vec!["-h"], vec!["--help"], vec![]] {
         let ended = noun(words.clone());
         assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{words:?}");
@@ -69,7 +69,7 @@ fn help_says_the_grammar_of_each_noun() {
     let ended = noun(["-j", "btf", "help"]);
     assert_eq!(ended.out, "null\n");
     for (words, why) in [
-        (vec!["nonsense"], "unknown object 'nonsense': expected one of 'btf'"),
+        (vec!["nonsense"], "unknown object 'nonsense': expected one of 'prog', "),
         (
             vec!["btf", "nonsense"],
             "unknown command 'btf nonsense': expected one of 'show', 'dump', 'dedup', 'distill', 'relocate', 'layout', 'help'",

@@ -25,7 +25,9 @@ mod options;
 mod out;
 mod perf;
 mod pin;
+mod prog;
 mod select;
+mod time;
 mod typed;
 
 use std::ffi::{OsStr, OsString};
@@ -89,6 +91,7 @@ pub(crate) struct Verb {
 
 /// The nouns, in the order in which an abbreviation finds them.
 const NOUNS: &[&Noun] = &[
+    &prog::NOUN,
     &btf::NOUN,
     &generate::NOUN,
     &map::NOUN,

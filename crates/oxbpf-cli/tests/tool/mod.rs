@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "no test binary uses all of it")]
 
+pub(crate) mod oracle;
+
 use std::cell::OnceCell;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
