@@ -104,7 +104,10 @@ impl BpfObject {
         }
         let mut all = self.clone();
         *all.section(".BTF", 0) = btf.to_vec();
-        *all.section(".BTF.ext", 0) = ext;
+        // C libbpf takes none that is empty.
+        if core_len > 0 {
+            *all.section(".BTF.ext", 0) = ext;
+        }
         all.add_symbols();
         all.elf()
     }
