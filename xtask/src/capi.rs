@@ -185,7 +185,8 @@ fn link_static(archive: &Path, symbols: &[Symbol], names: &Path, work: &Path) ->
     }
     run(ld.arg(archive))?;
     let mut objcopy = tool("OBJCOPY", "objcopy");
-    objcopy.arg("--strip-debug").arg(format!("--keep-global-symbols={}", names.display()));
+    objcopy.args(["--strip-debug", "--remove-section=.llvmbc", "--remove-section=.llvmcmd"]);
+    objcopy.arg(format!("--keep-global-symbols={}", names.display()));
     run(objcopy.arg(&object))?;
     let a = work.join("libbpf.a");
     let _ = std::fs::remove_file(&a);

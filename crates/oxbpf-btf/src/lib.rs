@@ -134,6 +134,7 @@ mod measure;
 mod order;
 mod permute;
 mod raw;
+mod record;
 mod relocate;
 pub mod sanitize;
 mod scan;

@@ -42,6 +42,11 @@ impl<T> fmt::Debug for Ptr<T> {
 }
 
 impl<T> Ptr<T> {
+    /// What C holds as this address.
+    pub fn given(object: *const T) -> Self {
+        Self(object)
+    }
+
     /// The address.
     pub fn address(&self) -> *const T {
         self.0
@@ -276,6 +281,11 @@ unsafe impl Sync for Raw {}
 pub struct Put<T>(*mut T);
 
 impl<T: Copy> Put<T> {
+    /// Nowhere.
+    pub fn none() -> Self {
+        Self(core::ptr::null_mut())
+    }
+
     /// Whether C does not want it.
     pub fn is_null(&self) -> bool {
         self.0.is_null()

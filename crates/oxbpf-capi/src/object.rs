@@ -47,6 +47,8 @@ pub struct Object {
     pub maps: Vec<Map>,
     /// Its name, as C sees it.
     pub name: CString,
+    /// Its file, or its name if it has none.
+    pub path: CString,
     /// Its types, once C asked for them.
     btf: OnceLock<Option<Box<Btf>>>,
     /// Where the kernel's log of all programs without a buffer of their own goes.
@@ -121,6 +123,7 @@ impl Object {
                 programs: spec.programs.iter().enumerate().map(program).collect(),
                 maps: spec.maps.iter().enumerate().map(map).collect(),
                 name: c_string(core.name()),
+                path: c_string(core.display_name()),
                 btf: OnceLock::new(),
                 log,
                 core: RwLock::new(core),
@@ -307,17 +310,22 @@ impl Map {
         self.inner.get_or_init(make).as_deref()
     }
 
-    /// Puts a map that exists in place of its first contents, if it has memory to share.
-    pub fn share(&self, core: &Core, pages: &Pages) {
-        let Some(live) = core.map_at(self.id) else { return };
-        if live.map_type() != MapType::ARRAY || live.map_flags() & MapFlags::MMAPABLE.bits() == 0 {
-            return;
+    /// Puts a map that exists in place of its first contents. `false` if it has no memory to share, so that these mean nothing
+    /// any more.
+    pub fn share(&self, core: &Core, pages: &Pages) -> bool {
+        let Some(live) = core.map_at(self.id) else { return true };
+        if live.map_type() != MapType::ARRAY {
+            return true;
+        }
+        if live.map_flags() & MapFlags::MMAPABLE.bits() == 0 {
+            return false;
         }
         let is_writable = live.map_flags() & MapFlags::RDONLY_PROG.bits() == 0;
-        let Some(fd) = live.fd().fd() else { return };
+        let Some(fd) = live.fd().fd() else { return true };
         if let Err(fail) = pages.replace(fd, is_writable) {
             log::warn!("map '{}': failed to re-mmap() map: {}", self.name.to_string_lossy(), fail.0);
         }
+        true
     }
 
     /// Its pin path as a path.
@@ -337,6 +345,13 @@ impl Map {
             let core = object.read();
             let mut data = core.initial_value(self.id).to_vec();
             if self.is_inner() || data.is_empty() {
+                return Ok(None);
+            }
+            // What can't be shared with the map would go on without it.
+            let is_apart = |live: oxbpf::Map<'_>| {
+                live.map_type() == MapType::ARRAY && live.map_flags() & MapFlags::MMAPABLE.bits() == 0
+            };
+            if core.map_at(self.id).is_some_and(is_apart) {
                 return Ok(None);
             }
             // Callbacks of struct_ops variables are addresses of programs, which C may change.

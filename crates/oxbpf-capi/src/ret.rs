@@ -74,6 +74,12 @@ pub fn malloc(bytes: &[u8]) -> Result<*mut c_void, Fail> {
     Ok(memory)
 }
 
+/// Frees memory that C allocated and gave to the library.
+pub fn free(memory: crate::arg::Raw) {
+    // SAFETY: C says that it is memory of `malloc`, or null, that nothing uses any more.
+    unsafe { libc::free(memory.pointer().cast()) }
+}
+
 /// A number, negative for errors.
 #[derive(Debug)]
 pub struct Int;

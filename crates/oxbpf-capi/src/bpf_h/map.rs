@@ -11,7 +11,7 @@ use crate::ret::Int;
 use crate::sys::{bpf, bpf_fd};
 
 /// One entry.
-fn elem(command: u32, fd: c_int, key: Raw, value: Raw, flags: u64) -> Result<c_int, Fail> {
+pub(crate) fn elem(command: u32, fd: c_int, key: Raw, value: Raw, flags: u64) -> Result<c_int, Fail> {
     let (key, value) = (key.address(), value.address());
     bpf(command, &mut MapElem { map_fd: fd as u32, key, value, flags, ..MapElem::default() })
 }

@@ -235,7 +235,8 @@ export! {
         let map = map.get()?;
         let object = map.object()?;
         let core = object.read();
-        Ok(core.map_autoattach(map.id))
+        let is_struct_ops = map.with(|m| m.map_type)? == MapType::STRUCT_OPS;
+        Ok(is_struct_ops && core.map_autoattach(map.id))
     }
 
     /// Sets whether attaching a skeleton attaches it; only struct_ops maps can be attached.

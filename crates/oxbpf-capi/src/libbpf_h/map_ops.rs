@@ -2,13 +2,14 @@
 
 use core::ffi::c_int;
 
-use oxbpf_kernel::MapFd;
 use oxbpf_object::MapSpec;
 use oxbpf_uapi::MapType;
 
 use crate::arg::{Ptr, Raw};
+use crate::bpf_h::attr::cmd;
+use crate::bpf_h::map::elem;
 use crate::fail::Fail;
-use crate::object::{Map, kernel};
+use crate::object::Map;
 use crate::ret::Int;
 
 /// Flags of a look-up or an update that a value for one or all CPUs goes with.
@@ -34,16 +35,19 @@ fn check(spec: &MapSpec, key: usize, value: Option<(usize, u64)>) -> Result<(), 
     }
     let Some((value, flags)) = value else { return Ok(()) };
     let one = spec.value_size as usize;
-    let (expected, what) = if !is_per_cpu(spec.map_type) {
-        (one, "value")
-    } else if flags & (CPU | ALL_CPUS) != 0 {
-        (one, "value")
-    } else {
-        let cpus = super::names::possible_cpus()? as usize;
-        (cpus * one.next_multiple_of(8), "value")
-    };
-    if value != expected {
-        log::warn!("map '{name}': unexpected {what} size {value} provided, expected {expected}");
+    if !is_per_cpu(spec.map_type) || flags & (CPU | ALL_CPUS) != 0 {
+        if value != one {
+            log::warn!("map '{name}': unexpected value size {value} provided, expected {one}");
+            return Err(Fail::INVAL);
+        }
+        return Ok(());
+    }
+    let (cpus, each) = (super::names::possible_cpus()? as usize, one.next_multiple_of(8));
+    let all = cpus.saturating_mul(each);
+    if value != all {
+        log::warn!(
+            "map '{name}': unexpected value size {value} provided for per-CPU map, expected {cpus} * {each} = {all}"
+        );
         return Err(Fail::INVAL);
     }
     Ok(())
@@ -54,63 +58,46 @@ fn with_map(
     map: Ptr<Map>,
     key: usize,
     value: Option<(usize, u64)>,
-    run: impl FnOnce(&MapFd) -> Result<(), Fail>,
+    run: impl FnOnce(c_int) -> Result<c_int, Fail>,
 ) -> Result<c_int, Fail> {
     let map = map.get()?;
     let object = map.object()?;
-    if object.state() < oxbpf::object::state::State::Prepared {
+    let core = object.read();
+    let Some(fd) = core.map_fd(map.id) else {
         log::warn!("map '{}': can't use BPF map without FD (was it created?)", map.name.to_string_lossy());
         return Err(Fail::INVAL);
-    }
-    let core = object.read();
+    };
     let spec = core.spec().maps.get(map.id.0 as usize).ok_or(Fail::INVAL)?;
     check(spec, key, value)?;
-    run(core.map_fd(map.id).ok_or(Fail::INVAL)?)?;
-    Ok(0)
+    run(fd.number())
 }
 
 export! {
     /// Copies the value under a key.
     fn bpf_map__lookup_elem(map: Ptr<Map>, key: Raw, key_sz: usize, value: Raw, value_sz: usize, flags: u64) -> Int {
-        let mut value = value;
-        with_map(map, key_sz, Some((value_sz, flags)), |fd| {
-            let (key, value) = (key.bytes(key_sz).ok_or(Fail::INVAL)?, value.bytes_mut(value_sz).ok_or(Fail::INVAL)?);
-            Ok(kernel().map_lookup_elem(fd, key, value, flags)?)
-        })
+        with_map(map, key_sz, Some((value_sz, flags)), |fd| elem(cmd::MAP_LOOKUP_ELEM, fd, key, value, flags))
     }
 
     /// Writes the value under a key.
     fn bpf_map__update_elem(map: Ptr<Map>, key: Raw, key_sz: usize, value: Raw, value_sz: usize, flags: u64) -> Int {
-        with_map(map, key_sz, Some((value_sz, flags)), |fd| {
-            let (key, value) = (key.bytes(key_sz).ok_or(Fail::INVAL)?, value.bytes(value_sz).ok_or(Fail::INVAL)?);
-            Ok(kernel().map_update_elem(fd, key, value, flags)?)
-        })
+        with_map(map, key_sz, Some((value_sz, flags)), |fd| elem(cmd::MAP_UPDATE_ELEM, fd, key, value, flags))
     }
 
     /// Removes the entry under a key.
     fn bpf_map__delete_elem(map: Ptr<Map>, key: Raw, key_sz: usize, flags: u64) -> Int {
-        with_map(map, key_sz, None, |fd| {
-            Ok(kernel().map_delete_elem(fd, key.bytes(key_sz).ok_or(Fail::INVAL)?, flags)?)
-        })
+        with_map(map, key_sz, None, |fd| elem(cmd::MAP_DELETE_ELEM, fd, key, Raw::null(), flags))
     }
 
     /// Copies the value under a key and removes the entry.
     fn bpf_map__lookup_and_delete_elem(
         map: Ptr<Map>, key: Raw, key_sz: usize, value: Raw, value_sz: usize, flags: u64,
     ) -> Int {
-        let mut value = value;
-        with_map(map, key_sz, Some((value_sz, flags)), |fd| {
-            let (key, value) = (key.bytes(key_sz).ok_or(Fail::INVAL)?, value.bytes_mut(value_sz).ok_or(Fail::INVAL)?);
-            Ok(kernel().map_lookup_and_delete_elem(fd, key, value, flags)?)
-        })
+        let run = |fd| elem(cmd::MAP_LOOKUP_AND_DELETE_ELEM, fd, key, value, flags);
+        with_map(map, key_sz, Some((value_sz, flags)), run)
     }
 
     /// The key after one, the first for null.
     fn bpf_map__get_next_key(map: Ptr<Map>, cur_key: Raw, next_key: Raw, key_sz: usize) -> Int {
-        let mut next_key = next_key;
-        with_map(map, key_sz, None, |fd| {
-            let current = if cur_key.is_null() { None } else { cur_key.bytes(key_sz) };
-            Ok(kernel().map_get_next_key(fd, current, next_key.bytes_mut(key_sz).ok_or(Fail::INVAL)?)?)
-        })
+        with_map(map, key_sz, None, |fd| elem(cmd::MAP_GET_NEXT_KEY, fd, cur_key, next_key, 0))
     }
 }

@@ -7,4 +7,8 @@ pub mod map;
 pub mod map_ops;
 pub mod names;
 pub mod object;
+pub mod perf;
 pub mod program;
+pub mod ring;
+pub mod skeleton;
+pub mod user_ring;

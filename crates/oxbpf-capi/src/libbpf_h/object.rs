@@ -130,8 +130,9 @@ impl Object {
     /// Puts maps where C has their first contents.
     fn share_memory(&self, core: &Core) {
         for map in &self.maps {
-            if let Some(pages) = lock(&map.pages).as_ref() {
-                map.share(core, pages);
+            let mut pages = lock(&map.pages);
+            if pages.as_ref().is_some_and(|pages| !map.share(core, pages)) {
+                *pages = None;
             }
         }
     }
@@ -141,13 +142,13 @@ impl Object {
         let verb = if to == State::Loaded { "load" } else { "prepare" };
         let state = self.state();
         if state >= to {
-            log::warn!("object '{}': {verb} attempted more than once", self.name.to_string_lossy());
+            log::warn!("object '{}': {verb} can't be attempted twice", self.name.to_string_lossy());
             return Err(Fail::INVAL);
         }
         let result = self.advance_from(state, to);
         if result.is_err() {
             self.failed.store(true, Ordering::Relaxed);
-            log::warn!("failed to {verb} object '{}'", self.name.to_string_lossy());
+            log::warn!("failed to {verb} object '{}'", self.path.to_string_lossy());
         }
         result
     }
@@ -255,14 +256,13 @@ impl Object {
         match at {
             Some(program) => {
                 let name = program.name.to_string_lossy();
-                let text = std::io::Error::from_raw_os_error(fail.0).to_string();
-                let text = text.split(" (os error").next().unwrap_or_default();
-                log::warn!("prog '{name}': BPF program load failed: {text}");
+                let errno = error.errno();
+                log::warn!("prog '{name}': BPF program load failed: -{errno:?}");
                 match error.verifier_log() {
                     Some(log) => self.give_log(program, log.text(), true),
                     None => log::warn!("{error}"),
                 }
-                log::warn!("prog '{name}': failed to load: {}", -fail.0);
+                log::warn!("prog '{name}': failed to load: -{errno:?}");
             }
             None => log::warn!("{error}"),
         }
@@ -388,7 +388,11 @@ export! {
 
     /// The version that the object says it is for.
     fn bpf_object__kversion(obj: Ptr<Object>) -> Val<u32> {
-        Ok(obj.get()?.read().spec().kern_version)
+        let core = obj.get()?.read();
+        match core.spec().kern_version {
+            0 => Ok(core.running_version()?),
+            version => Ok(version),
+        }
     }
 
     /// Sets the version that programs are loaded for.
@@ -493,6 +497,26 @@ export! {
         unpin_programs(object, path.path()?)?;
         unpin_maps(object, path.opt_path()).map(|()| 0 as c_int)
     }
+}
+
+/// Opens the object of a skeleton, under the skeleton's name unless the options have one.
+///
+/// # Errors
+/// As opening.
+pub fn open_skeleton(
+    bytes: &[u8],
+    name: Option<&str>,
+    opts: Opts<BpfObjectOpenOpts>,
+) -> Result<Arc<Object>, Fail> {
+    open(Input::Memory(bytes, name.unwrap_or("object").to_owned()), &opts.check()?)
+}
+
+/// Loads an object.
+///
+/// # Errors
+/// As loading.
+pub fn advance_to_loaded(object: &Object) -> Result<(), Fail> {
+    object.advance(State::Loaded)
 }
 
 /// The map of a name. Data maps go by their sections too.

@@ -74,6 +74,11 @@ impl PerfRingConsumer {
         self.data.len()
     }
 
+    /// Where the whole ring is in this process, its header page first, for those who hand it to others by address.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.header.as_ptr()
+    }
+
     /// Bytes that wait to be consumed, headers included.
     ///
     /// # Errors
@@ -103,6 +108,14 @@ impl PerfRingConsumer {
     /// # Errors
     /// Never in fact: the positions are inside the header.
     pub fn drain(&mut self, f: &mut impl FnMut(PerfRecord<'_>) -> ControlFlow<()>) -> Result<usize, Errno> {
+        self.drain_bytes(&mut |record| f(parse(record)))
+    }
+
+    /// As [`drain`](Self::drain), with each record as it is, header included.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn drain_bytes(&mut self, f: &mut impl FnMut(&[u8]) -> ControlFlow<()>) -> Result<usize, Errno> {
         let (head, mut tail) = (self.head()?, self.tail()?);
         let mut records = 0;
         while !self.corrupt && tail != head {
@@ -143,7 +156,7 @@ impl PerfRingConsumer {
         &mut self,
         at: u64,
         len: usize,
-        f: &mut impl FnMut(PerfRecord<'_>) -> ControlFlow<()>,
+        f: &mut impl FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Errno> {
         let start = self.offset(at);
         let first = len.min(self.data.len() - start);
@@ -151,7 +164,7 @@ impl PerfRingConsumer {
         let (before_end, wrapped) = self.scratch.split_at_mut(first);
         self.data.read(start, before_end)?;
         self.data.read(0, wrapped)?;
-        Ok(f(parse(&self.scratch)))
+        Ok(f(&self.scratch))
     }
 }
 

@@ -198,6 +198,19 @@ impl Core {
         self.spec.kern_version = version;
     }
 
+    /// What messages call it: its file, or its name if it has none.
+    pub fn display_name(&self) -> &str {
+        &self.options.display_name
+    }
+
+    /// The version of the running kernel, as `KERNEL_VERSION` makes it.
+    ///
+    /// # Errors
+    /// The kernel cannot say.
+    pub fn running_version(&self) -> Result<u32> {
+        self.kernel_version()
+    }
+
     /// Verbosity of the verifier for programs without a level of their own.
     pub fn log_level(&self) -> u32 {
         self.options.log_level
