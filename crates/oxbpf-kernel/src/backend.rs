@@ -201,6 +201,8 @@ pub enum Fact<'a> {
     AvailableFunctions,
     /// The same with the address in hexadecimal before the name. Linux 6.5.
     AvailableFunctionAddrs,
+    /// The list of dynamic events of a unit, "kprobe" or "uprobe": lines as [`Backend::define_event`] takes them.
+    DynamicEvents(&'a str),
     /// Kernel configuration as text, `CONFIG_X=y` lines.
     KernelConfig,
     /// `uname -r`.

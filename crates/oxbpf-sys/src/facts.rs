@@ -34,6 +34,7 @@ pub(crate) fn read(what: Fact<'_>) -> Result<Blob, Errno> {
         Fact::Kallsyms => return file("/proc/kallsyms"),
         Fact::AvailableFunctions => return file(tracefs()?.join("available_filter_functions")),
         Fact::AvailableFunctionAddrs => return file(tracefs()?.join("available_filter_functions_addrs")),
+        Fact::DynamicEvents(unit) => return file(dynamic_events(unit)?),
         Fact::ProcessMaps(pid) => return file(format!("/proc/{pid}/maps")),
         Fact::KernelConfig => return kernel_config(),
         Fact::TracepointFormat { category, name } => return file(event(category, name)?.join("format")),
@@ -88,13 +89,17 @@ fn binary(path: &Path) -> Result<Handle, Errno> {
 
 /// Appends a line to one of the lists of dynamic events, which takes it or not as a whole.
 pub(crate) fn define_event(unit: &str, line: &str) -> Result<(), Errno> {
-    let list = match unit {
-        "kprobe" => "kprobe_events",
-        "uprobe" => "uprobe_events",
-        _ => return Err(Errno::ENOENT),
-    };
-    let mut file = fs::File::options().append(true).open(tracefs()?.join(list)).map_err(|e| io_errno(&e))?;
+    let list = dynamic_events(unit)?;
+    let mut file = fs::File::options().append(true).open(list).map_err(|e| io_errno(&e))?;
     file.write_all(line.as_bytes()).map_err(|e| io_errno(&e))
+}
+
+fn dynamic_events(unit: &str) -> Result<PathBuf, Errno> {
+    match unit {
+        "kprobe" => Ok(tracefs()?.join("kprobe_events")),
+        "uprobe" => Ok(tracefs()?.join("uprobe_events")),
+        _ => Err(Errno::ENOENT),
+    }
 }
 
 fn file(path: impl AsRef<Path>) -> Result<Blob, Errno> {

@@ -2,11 +2,12 @@
 //! `uprobe_events` defines a tracepoint, which a perf event then opens.
 //!
 //! The definition belongs to no process: if this one is killed, it stays until a line removes it. Its name has the process
-//! id in it, so that one can tell.
+//! id in it, so that the next process which defines one can tell, and removes those of processes that are gone. The kernel keeps what is in
+//! use, such as those of a process in another namespace.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use oxbpf_kernel::{Fact, Handle, Kernel, PerfEventSpec};
+use oxbpf_kernel::{Fact, Handle, Kernel, Opening, PerfEventSpec};
 use oxbpf_uapi::Errno;
 use oxbpf_uapi::perf_event::PERF_TYPE_TRACEPOINT;
 
@@ -40,6 +41,7 @@ impl ProbeEvent {
             (_, true) => "uretprobes",
         };
         let event = Self { unit, group, name: name_for(place) };
+        remove_orphans(kernel, unit);
         let letter = if is_return { 'r' } else { 'p' };
         let line = format!("{letter}:{group}/{} {place}", event.name);
         kernel
@@ -70,6 +72,27 @@ impl ProbeEvent {
     }
 }
 
+/// Removes definitions of processes that are gone.
+fn remove_orphans(kernel: &Kernel, unit: &str) {
+    let Ok(list) = kernel.fact(Fact::DynamicEvents(unit)) else { return };
+    for (event, pid) in String::from_utf8_lossy(&list).lines().filter_map(owner) {
+        if pid != std::process::id() && kernel.open(Opening::Process(pid)).err() == Some(Errno::ESRCH) {
+            // Somebody else may have been faster, and what is in use stays.
+            let _ = kernel.define_event(unit, &format!("-:{event}"));
+        }
+    }
+}
+
+/// The event that a line of the list defines, with its group, and the process that defined it, if that was one of ours.
+fn owner(line: &str) -> Option<(&str, u32)> {
+    let event = line.split_whitespace().next()?.split_once(':')?.1;
+    let name = event.split_once('/')?.1.strip_prefix(PREFIX)?;
+    Some((event, name.split('_').next()?.parse().ok()?))
+}
+
+/// What names of events start with, before the process id.
+const PREFIX: &str = "oxbpf_";
+
 fn refused(errno: Errno, unit: &str) -> Error {
     let feature = if unit == "kprobe" { "kprobes" } else { "uprobes" };
     match errno {
@@ -86,7 +109,7 @@ fn name_for(place: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let place = place.rsplit('/').next().unwrap_or(place);
-    let mut name = format!("oxbpf_{}_{number}_{place}", std::process::id());
+    let mut name = format!("{PREFIX}{}_{number}_{place}", std::process::id());
     name = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     name.truncate(MAX_NAME);
     name
@@ -95,6 +118,20 @@ fn name_for(place: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_the_list_tell_whose_they_are() {
+        let check = |line, expect| assert_eq!(owner(line), expect, "{line}");
+        check(
+            "p:uprobes/oxbpf_42_0_libc_so_6 /lib/libc.so.6:0x10",
+            Some(("uprobes/oxbpf_42_0_libc_so_6", 42)),
+        );
+        check("r16:kretprobes/oxbpf_7_1_f f+0", Some(("kretprobes/oxbpf_7_1_f", 7)));
+        check("p:kprobes/libbpf_42_f_0x0 f", None);
+        check("p:kprobes/oxbpf_x f", None);
+        check("p:oxbpf_42_0_f f", None);
+        check("", None);
+    }
 
     #[test]
     fn names_of_events_are_distinct_and_such_as_the_kernel_takes() {
