@@ -7,12 +7,16 @@ use anyhow::{Context, Result, bail};
 
 use crate::{root, run, say};
 
-/// Rebuilds the example objects and the test objects with clang-19, as their Makefiles say.
+/// Writes the C headers, and unless `headers` is asked for alone, rebuilds the example objects and the test objects with clang-19, as their Makefiles say.
 ///
 /// # Errors
 /// If clang is missing, a build fails, or `--check` finds a difference.
 pub fn main(args: &[String]) -> Result<()> {
     let check = args.iter().any(|a| a == "--check");
+    crate::headers::main(check)?;
+    if args.iter().any(|a| a == "headers") {
+        return Ok(());
+    }
     for dir in ["examples", "testdata/objects", "testdata/rejected", "testdata/usdt", "testdata/attach"] {
         let dir = root().join(dir);
         if !dir.join("Makefile").exists() {

@@ -6,6 +6,7 @@ pub mod ci;
 pub mod codegen;
 pub mod cross;
 pub mod fuzz;
+pub mod headers;
 pub mod tidy;
 pub mod vm;
 
