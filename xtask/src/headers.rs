@@ -197,7 +197,6 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::capi::symbols;
 
     const ALL: &str = "#include <bpf/libbpf.h>\n#include <bpf/bpf.h>\n#include <bpf/btf.h>\n#include <bpf/skel_internal.h>\n";
 
@@ -232,7 +231,7 @@ mod tests {
     #[test]
     fn headers_declare_what_the_table_has_with_the_layouts_of_libbpf() {
         let mut source = ALL.to_owned();
-        let missing = crate::capi::missing().expect("the list");
+        let missing = missing().expect("the list");
         for symbol in symbols().expect("the table").iter().filter(|s| !missing.contains(&s.name)) {
             // A pointer of the declared type takes the function's address only if the header says the same.
             let pointer = symbol.declaration.replacen(
