@@ -178,6 +178,12 @@ impl Out {
         self.name(name).number(value);
     }
 
+    /// Writes out what there is, for those who wait for it.
+    pub(crate) fn flush(&mut self) {
+        let flushed = self.writer.flush();
+        self.keep(flushed);
+    }
+
     /// Writes everything out.
     ///
     /// # Errors
@@ -186,8 +192,7 @@ impl Out {
         if self.json.is_some() {
             self.bytes(b"\n");
         }
-        let flushed = self.writer.flush();
-        self.keep(flushed);
+        self.flush();
         match self.failure.take() {
             None => Ok(()),
             Some(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(Unread.into()),

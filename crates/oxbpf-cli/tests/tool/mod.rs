@@ -45,7 +45,12 @@ pub(crate) fn command(backend: &str, args: &[&str]) -> Command {
 
 /// Runs `oxbpf WORDS…` to the end.
 pub(crate) fn noun<'w>(words: impl IntoIterator<Item = &'w str>) -> Ended {
-    wait(bare().args(words).spawn().expect("oxbpf starts"))
+    wait(start(words))
+}
+
+/// Starts `oxbpf WORDS…`.
+pub(crate) fn start<'w>(words: impl IntoIterator<Item = &'w str>) -> Child {
+    bare().args(words).spawn().expect("oxbpf starts")
 }
 
 fn bare() -> Command {
