@@ -218,7 +218,7 @@ mod tests {
         let _ = std::fs::remove_dir_all(&dir);
         let Ok(ended) = ended else {
             // The compiler is no part of what oxbpf needs.
-            eprintln!("SKIP: no {compiler}");
+            crate::say(&format!("SKIP: no {compiler}"));
             return None;
         };
         Some(if ended.status.success() {
