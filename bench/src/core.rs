@@ -13,7 +13,7 @@ use oxbpf_btf::{Btf, BtfBuilder, Bytes, CoreReloKind, IntFlags, Type, TypeId};
 use oxbpf_kernel::Fact;
 use testkit::BpfObject;
 
-use crate::growth::Work;
+use crate::growth::{Growth, Work};
 use crate::{Figure, Row, Target};
 
 const ROUNDS: usize = 20;
@@ -160,20 +160,25 @@ fn measure(object: &[u8], rounds: usize) -> Result<[Vec<Figure>; 2]> {
 pub(crate) const ROWS: &[&str] =
     &["core_1k", "core_1k_rss", "core_many", "core_many_rss", "load_tp_btf", "load_tp_btf_rss"];
 
-/// Loads `core_many` with 50 programs and more.
-pub(crate) fn grow(scale: usize) -> Result<Work> {
-    let programs = 50 * scale;
+/// More of what `core_1k` and `core_many` have.
+pub(crate) const GROWTH: &[Growth] = &[
+    Growth { name: "core_types", what: "types with 8 accesses each", run: |scale| growth(40 * scale, 1, 40 * scale, 8) },
+    Growth { name: "core_many", what: "programs", run: |scale| growth(50 * scale, 50 * scale, 3, 8) },
+];
+
+/// Loads an object of that size; microseconds.
+fn growth(size: usize, programs: usize, types: usize, members: usize) -> Result<Work> {
     let here = std::env::current_exe()?;
     let here = here.parent().context("no directory")?;
-    let (program, file) = (here.join("core_oxbpf"), here.join(format!("core_{programs}.bpf.o")));
-    let object = object(&kernel_types()?, "socket", programs, 3, 8)?;
+    let (program, file) = (here.join("core_oxbpf"), here.join(format!("core_{programs}_{types}.bpf.o")));
+    let object = object(&kernel_types()?, "socket", programs, types, members)?;
     let load = move || {
         std::fs::write(&file, &object)?;
         let result = run(&program, &file);
         std::fs::remove_file(&file)?;
         Ok(result?.0)
     };
-    Ok((programs, Box::new(load)))
+    Ok((size, Box::new(load)))
 }
 
 pub(crate) fn rows() -> Result<Vec<Row>> {

@@ -12,7 +12,7 @@ use oxbpf_kernel::Fact;
 use oxbpf_linker::Linker;
 use testkit::BpfObject;
 
-use crate::growth::{Growth, Work};
+use crate::growth::{Growth, Work, cpu_time};
 use crate::{Row, Target, alternate};
 
 pub(crate) const ROWS: &[&str] = &["link_100", "link_types"];
@@ -128,7 +128,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
 }
 
 fn work(units: Vec<Vec<u8>>) -> Work {
-    (units.len(), Box::new(move || ours(&units)))
+    (units.len(), Box::new(move || cpu_time(|| ours(&units))))
 }
 
 fn grow(count: usize) -> Result<Work> {

@@ -1,7 +1,8 @@
 //! Rows of figures: oxbpf and its peers in alternation, in one run. Only ratios of one run count, and nothing fails on time.
 //!
 //! `cargo xtask bench [--json] [--growth] [FILTER]`, as root on Linux with BTF. The filter is part of the name of a group or a row.
-//! With `--growth`, inputs are doubled four times instead, and the exponent of time by size is printed.
+//! Each group ends with curves: inputs are doubled four times, and the exponent of time by size is printed. With `--growth`
+//! there are the curves only.
 //!
 //! A group is one file with a function that gives its rows, and one line in [`GROUPS`].
 
@@ -45,7 +46,7 @@ const GROUPS: &[Group] = &[
     Group::new("obj_open", &["obj_open"], obj_open::rows).growth(&[Growth { name: "obj_open", what: "programs", run: obj_open::grow }]),
     Group::new("btf_open", &["btf_open"], btf_open::rows),
     Group::new("btf_ops", btf_ops::ROWS, btf_ops::rows).growth(btf_ops::GROWTH),
-    Group::new("core", core::ROWS, core::rows).growth(&[Growth { name: "core_many", what: "programs", run: core::grow }]),
+    Group::new("core", core::ROWS, core::rows).growth(core::GROWTH),
     Group::new("link", link::ROWS, link::rows).growth(link::GROWTH),
     Group::new("ring_drain", &["ring_drain"], ring_drain::rows),
     Group::new("uprobe_syms", &["uprobe_syms"], uprobe_syms::rows),
@@ -59,15 +60,14 @@ fn main() -> Result<()> {
     let json = has("--json");
     for group in GROUPS {
         let wants = |row: &str| group.name.contains(filter) || row.contains(filter);
-        if has("--growth") {
-            for growth in group.growth.iter().filter(|g| wants(g.name)) {
-                let curve = growth.measure()?;
-                if json { println!("{}", curve.json()) } else { println!("{}", curve.text()) }
-            }
-        } else if group.rows.iter().any(|row| wants(row)) {
+        if !has("--growth") && group.rows.iter().any(|row| wants(row)) {
             for row in (group.run)()?.iter().filter(|r| wants(r.name)) {
                 if json { println!("{}", row.json()) } else { println!("{}", row.text()) }
             }
+        }
+        for growth in group.growth.iter().filter(|g| wants(g.name)) {
+            let curve = growth.measure()?;
+            if json { println!("{}", curve.json()) } else { println!("{}", curve.text()) }
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use oxbpf::{ObjectBuilder, OpenObject};
 use testkit::BpfObject;
 
-use crate::growth::Work;
+use crate::growth::{Work, cpu_time};
 use crate::{Row, Target, alternate};
 
 const ROUNDS: usize = 60;
@@ -52,6 +52,6 @@ pub(crate) fn grow(scale: usize) -> Result<Work> {
         object.program("socket", &format!("p{i}"), &[0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
     }
     let bytes = object.to_bytes(&oxbpf_btf::BtfBuilder::new().to_bytes()?, |_| 0);
-    let open = move || time(|| Ok(drop(black_box(ObjectBuilder::new().open_memory(bytes.clone())?))));
+    let open = move || cpu_time(|| Ok(ObjectBuilder::new().open_memory(bytes.clone())?));
     Ok((programs, Box::new(open)))
 }
