@@ -27,7 +27,8 @@ pub struct FuncInfo {
     pub type_id: TypeId,
 }
 
-/// Which source line an instruction comes from.
+/// Which source line an instruction comes from: the kernel's `struct bpf_line_info`.
+#[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineInfo {
     /// First instruction of the line, in bytes from the start of the section.

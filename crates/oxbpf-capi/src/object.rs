@@ -13,6 +13,7 @@ use std::sync::{
 };
 
 use oxbpf::object::state::{Core, State};
+use oxbpf::loader::LoaderProgram;
 use oxbpf::{Kernel, MapId, ProgId};
 use oxbpf_object::{MapOrigin, MapSpec};
 use oxbpf_uapi::MapType;
@@ -51,8 +52,21 @@ pub struct Object {
     pub path: CString,
     /// Its types, once C asked for them.
     btf: OnceLock<Option<Box<Btf>>>,
+    /// Where C wants a loader program in place of a load, and the program once it is made.
+    pub loader: Mutex<Option<LoaderRequest>>,
     /// Where the kernel's log of all programs without a buffer of their own goes.
     pub log: (Raw, usize),
+}
+
+/// A load that is to become a program.
+#[derive(Debug)]
+pub struct LoaderRequest {
+    /// C's options, which get addresses and sizes.
+    pub opts: Raw,
+    /// Whether the program is to be signed.
+    pub gen_hash: bool,
+    /// What the addresses lead to.
+    pub program: Option<LoaderProgram>,
 }
 
 /// `struct bpf_program`.
@@ -125,6 +139,7 @@ impl Object {
                 name: c_string(core.name()),
                 path: c_string(core.display_name()),
                 btf: OnceLock::new(),
+                loader: Mutex::new(None),
                 log,
                 core: RwLock::new(core),
             }

@@ -1,6 +1,6 @@
 //! What creates objects: maps, programs, BTF.
 
-use core::ffi::c_int;
+use core::ffi::{CStr, c_int};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use std::sync::{Arc, OnceLock};
@@ -41,9 +41,9 @@ fn raise_memlock() {
 }
 
 /// A name as the kernel takes it: 15 bytes and a zero. Before 4.15 it takes none.
-fn short_name(name: Str) -> [u8; 16] {
+pub(crate) fn short_name(name: &CStr) -> [u8; 16] {
     let mut short = [0; 16];
-    if let Some(name) = name.c().filter(|_| has(Feature::ProgName)) {
+    if has(Feature::ProgName) {
         let len = name.to_bytes().len().min(15);
         if let (Some(to), Some(from)) = (short.get_mut(..len), name.to_bytes().get(..len)) {
             to.copy_from_slice(from);
@@ -69,7 +69,7 @@ fn map_create(
         map_flags: opt!(opts: L, map_flags),
         inner_map_fd: opt!(opts: L, inner_map_fd),
         numa_node: opt!(opts: L, numa_node),
-        map_name: short_name(name),
+        map_name: name.c().map_or([0; 16], short_name),
         map_ifindex: opt!(opts: L, map_ifindex),
         btf_fd: opt!(opts: L, btf_fd),
         btf_key_type_id: opt!(opts: L, btf_key_type_id),
@@ -100,7 +100,7 @@ fn map_create(
 }
 
 /// Loads, again while the kernel puts it off.
-fn load_attempts(attr: &mut ProgLoad, attempts: i32) -> Result<c_int, Fail> {
+pub(crate) fn load_attempts(attr: &mut ProgLoad, attempts: i32) -> Result<c_int, Fail> {
     let mut result = bpf_fd(cmd::PROG_LOAD, attr);
     for _ in 1..attempts {
         if result != Err(Fail(libc::EAGAIN)) {
@@ -153,7 +153,7 @@ fn prog_load(
         license: license.address(),
         kern_version: opt!(opts: L, kern_version),
         prog_flags: opt!(opts: L, prog_flags),
-        prog_name: short_name(name),
+        prog_name: name.c().map_or([0; 16], short_name),
         prog_ifindex: opt!(opts: L, prog_ifindex),
         expected_attach_type: opt!(opts: L, expected_attach_type),
         prog_btf_fd: opt!(opts: L, prog_btf_fd),

@@ -2,10 +2,13 @@
 
 pub mod attach;
 pub mod handler;
+pub mod linfo;
 pub mod link;
+pub mod linker;
 pub mod map;
 pub mod map_ops;
 pub mod names;
+pub mod netlink;
 pub mod object;
 pub mod perf;
 pub mod program;

@@ -1,22 +1,24 @@
 //! Objects: open, prepare, load, pin, close.
 
 use core::ffi::c_int;
+use core::mem::offset_of;
 use core::sync::atomic::Ordering;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use oxbpf::loader::GenHash;
 use oxbpf::object::state::{Core, State};
 use oxbpf::{Error, Frame, MapId, ObjectBuilder, ProgId};
 use oxbpf_object::MapOrigin;
 use oxbpf_uapi::AttachType;
 
 use super::handler;
-use crate::abi::{BpfObjectOpenOpts, BpfProgLoadOpts};
+use crate::abi::{BpfObjectOpenOpts, BpfProgLoadOpts, GenLoaderOpts};
 use crate::arg::{Ptr, Raw, Str, give_shared};
 use crate::btf_h::Btf;
 use crate::fail::Fail;
-use crate::object::{Map, Object, Program, kernel, lock};
+use crate::object::{LoaderRequest, Map, Object, Program, kernel, lock};
 use crate::opts::{Given, Opts};
 use crate::ret::{Int, Out, Val, Void};
 
@@ -154,6 +156,9 @@ impl Object {
     }
 
     fn advance_from(&self, state: State, to: State) -> Result<(), Fail> {
+        if let Some(request) = lock(&self.loader).as_mut() {
+            return self.make_loader(request);
+        }
         if state == State::Open {
             let mut core = self.write();
             self.take_initial_values(&mut core)?;
@@ -173,6 +178,22 @@ impl Object {
             }
             Err(error) => Err(self.rejected(error)),
         }
+    }
+
+    /// Makes the load a program, and tells C where that is.
+    fn make_loader(&self, request: &mut LoaderRequest) -> Result<(), Fail> {
+        type L = GenLoaderOpts;
+        let mut core = self.write();
+        self.take_initial_values(&mut core)?;
+        let gen_hash = if request.gen_hash { GenHash::ByKernel } else { GenHash::None };
+        let program = core.gen_loader_in_place(gen_hash)?;
+        let opts = request.opts;
+        opts.write_pointer(offset_of!(L, data), program.data.as_ptr());
+        opts.write(offset_of!(L, data_sz), program.data.len() as u32);
+        opts.write_pointer(offset_of!(L, insns), program.insns.as_ptr());
+        opts.write(offset_of!(L, insns_sz), program.insns.len() as u32);
+        request.program = Some(program);
+        Ok(())
     }
 
     /// Lets C's handlers change how their programs are loaded.
@@ -363,6 +384,19 @@ export! {
         let bytes = obj_buf.bytes(obj_buf_sz).filter(|b| !b.is_empty()).ok_or(Fail::INVAL)?;
         let name = format!("{:x}-{obj_buf_sz:x}", obj_buf.address());
         open(Input::Memory(bytes, name), &opts.check()?).map(give_shared)
+    }
+
+    /// Loading will make a program that loads the object, whose bytes the options tell and which live as long as the object.
+    fn bpf_object__gen_loader(obj: Ptr<Object>, opts: Opts<GenLoaderOpts>) -> Int {
+        type L = GenLoaderOpts;
+        let object = obj.opt().ok_or(Fail(libc::EFAULT))?;
+        let opts = opts.check()?;
+        if !opts.has(offset_of!(L, insns_sz) + size_of::<u32>()) {
+            return Err(Fail::INVAL);
+        }
+        let gen_hash = opt!(opts: L, gen_hash) != 0;
+        *lock(&object.loader) = Some(LoaderRequest { opts: opts.memory(), gen_hash, program: None });
+        Ok(0)
     }
 
     /// Creates maps and relocates programs.

@@ -5,17 +5,19 @@ use core::sync::atomic::Ordering;
 
 use oxbpf::object::state::State;
 use oxbpf_kernel::ProgFd;
+use oxbpf_uapi::flags::ProgLoadFlags;
 use oxbpf_uapi::{AttachType, Insn, MapType, ProgType};
 
-use crate::abi::BpfProgAssocStructOpsOpts;
+use crate::abi::{BpfProgAssocStructOpsOpts, BpfProgLoadOpts};
 use crate::arg::{Ptr, Put, Raw, Str};
-use crate::bpf_h::attr::{Three, cmd};
+use crate::bpf_h::attr::{ProgLoad, Three, cmd};
+use crate::bpf_h::load::{load_attempts, short_name};
 use crate::fail::Fail;
 use crate::fd;
-use crate::object::{Map, Program};
-use crate::opts::Opts;
+use crate::object::{Map, Program, c_string};
+use crate::opts::{Given, Opts};
 use crate::ret::{Int, Out, Val, Void};
-use crate::sys::bpf;
+use crate::sys::{LOAD_ATTEMPTS, bpf};
 
 impl Program {
     /// The descriptor.
@@ -25,6 +27,85 @@ impl Program {
     pub fn fd(&self) -> Result<c_int, Fail> {
         self.with(|p| if p.is_loaded() { Ok(p.fd()?.number()) } else { Err(Fail::NOENT) })
     }
+}
+
+/// Records of C's, or those that the program was loaded with: address, number, bytes of each.
+fn records(given: (Raw, u32, u32), own: (&[u8], u32)) -> Result<(u64, u32, u32), Fail> {
+    let (address, count, size) = given;
+    let is_given = [!address.is_null(), count != 0, size != 0];
+    match is_given {
+        [true, true, true] => Ok((address.address(), count, size)),
+        [false, false, false] => {
+            let count = (own.0.len() as u32).checked_div(own.1).unwrap_or(0);
+            let address = if count == 0 { 0 } else { own.0.as_ptr().expose_provenance() as u64 };
+            Ok((address, count, own.1))
+        }
+        _ => Err(Fail::INVAL),
+    }
+}
+
+/// Loads a program again, as it was loaded where the options say nothing.
+fn clone(prog: &Program, opts: &Given<BpfProgLoadOpts>) -> Result<c_int, Fail> {
+    type L = BpfProgLoadOpts;
+    let object = prog.object()?;
+    if object.state() < State::Prepared {
+        return Err(Fail::INVAL);
+    }
+    let core = object.read();
+    let p = core.program_at(prog.id).ok_or(Fail::INVAL)?;
+    let license = c_string(&core.spec().license);
+    let or = |given: u32, own: u32| if given != 0 { given } else { own };
+    let info = p.ext_info();
+    let btf = or(opt!(opts: L, prog_btf_fd), core.btf_fd().map_or(0, |fd| fd.number() as u32));
+    let given = (opt!(ptr opts: L, func_info), opt!(opts: L, func_info_cnt), opt!(opts: L, func_info_rec_size));
+    let funcs = records(given, (&info.func_info, info.func_info_rec_size))?;
+    let given = (opt!(ptr opts: L, line_info), opt!(opts: L, line_info_cnt), opt!(opts: L, line_info_rec_size));
+    let lines = records(given, (&info.line_info, info.line_info_rec_size))?;
+    let (funcs, lines) = if btf == 0 { ((0, 0, 0), (0, 0, 0)) } else { (funcs, lines) };
+    let own_target = p.attach_prog().map(|fd| fd.number()).or_else(|| p.attach_btf_obj().map(|fd| fd.number()));
+    let target = or(opt!(opts: L, attach_prog_fd), opt!(opts: L, attach_btf_obj_fd));
+    let mut flags = or(opt!(opts: L, prog_flags), p.prog_flags());
+    if p.spec().flags.sleepable {
+        flags |= ProgLoadFlags::SLEEPABLE.bits();
+    }
+    if p.spec().flags.xdp_frags {
+        flags |= ProgLoadFlags::XDP_HAS_FRAGS.bits();
+    }
+    let token = or(opt!(opts: L, token_fd), core.token().map_or(0, |fd| fd.number() as u32));
+    if token != 0 {
+        flags |= ProgLoadFlags::TOKEN_FD.bits();
+    }
+    let level = opt!(opts: L, log_level);
+    let log = if level == 0 { Raw::null() } else { opt!(ptr opts: L, log_buf) };
+    let insns = p.insns();
+    let mut attr = ProgLoad {
+        prog_type: p.prog_type().0,
+        insn_cnt: insns.len() as u32,
+        insns: insns.as_ptr().expose_provenance() as u64,
+        license: license.as_ptr().expose_provenance() as u64,
+        log_level: level,
+        log_size: if level == 0 { 0 } else { opt!(opts: L, log_size) },
+        log_buf: log.address(),
+        kern_version: or(opt!(opts: L, kern_version), core.spec().kern_version),
+        prog_flags: flags,
+        prog_name: short_name(&prog.name),
+        prog_ifindex: opt!(opts: L, prog_ifindex),
+        expected_attach_type: or(opt!(opts: L, expected_attach_type), p.expected_attach_type().0),
+        prog_btf_fd: btf,
+        func_info: funcs.0,
+        func_info_cnt: funcs.1,
+        func_info_rec_size: funcs.2,
+        line_info: lines.0,
+        line_info_cnt: lines.1,
+        line_info_rec_size: lines.2,
+        attach_btf_id: or(opt!(opts: L, attach_btf_id), p.attach_btf_id().0),
+        attach_fd: or(target, own_target.map_or(0, |fd| fd as u32)),
+        fd_array: opt!(ptr opts: L, fd_array).address(),
+        fd_array_cnt: opt!(opts: L, fd_array_cnt),
+        prog_token_fd: token,
+        ..ProgLoad::default()
+    };
+    load_attempts(&mut attr, LOAD_ATTEMPTS)
 }
 
 /// Bytes of a function and a line record of this version.
@@ -219,6 +300,11 @@ export! {
             number => Some(ProgFd(fd::duplicate(number)?)),
         };
         prog.change(Fail::INVAL, |mut p| { p.set_attach_target(target, name); }).map(|()| 0)
+    }
+
+    /// Loads the program once more, with other options; the descriptor is C's.
+    fn bpf_program__clone(prog: Ptr<Program>, opts: Opts<BpfProgLoadOpts>) -> Int {
+        clone(prog.get()?, &opts.check()?)
     }
 
     /// Lets go of a loaded program.

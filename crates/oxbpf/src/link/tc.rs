@@ -1,6 +1,6 @@
 //! TC programs as BPF filters of the clsact qdisc, over netlink. The list that links attach to is in `order`.
 
-use oxbpf_kernel::{GetInfo, InfoBuffers, Kernel, NlError};
+use oxbpf_kernel::{GetInfo, InfoBuffers, Kernel, NlError, ProgFd};
 use oxbpf_uapi::info::ProgInfo;
 use oxbpf_uapi::netlink::{TC_H_CLSACT, TC_H_MAJ_MASK, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS, TC_H_ROOT};
 use oxbpf_uapi::{Cmd, Errno, ProgType};
@@ -241,6 +241,17 @@ impl TcHook {
         Ok(all)
     }
 
+    /// Adds a BPF filter for a program, for good: it stays until it is removed. The qdisc has to be there.
+    ///
+    /// # Errors
+    /// The kernel's, `EINVAL` if there is no qdisc.
+    #[doc(alias = "bpf_tc_attach")]
+    pub fn attach(&self, kernel: &Kernel, prog: &ProgFd, opts: TcOpts) -> Result<TcFilter> {
+        let made = add_program(kernel, prog, false, *self, opts).at(|| self.frame(kernel))?;
+        let (FilterAt { handle, priority, .. }, prog_id) = made;
+        Ok(TcFilter { handle, priority, prog_id, name: String::new(), actions: Vec::new() })
+    }
+
     /// Removes a filter.
     ///
     /// # Errors
@@ -327,21 +338,34 @@ pub(super) fn attach(a: &Attach<'_>, hook: TcHook, opts: TcOpts) -> Result<Link>
 }
 
 fn add_filter(a: &Attach<'_>, hook: TcHook, opts: TcOpts) -> Result<FilterAt> {
+    let is_action = a.prog_type == ProgType::SCHED_ACT;
+    add_program(a.kernel, a.prog, is_action, hook, opts).map(|(at, _)| at)
+}
+
+/// Adds a filter for a program, and gives where it is and the program's id.
+fn add_program(
+    kernel: &Kernel,
+    prog: &ProgFd,
+    is_action: bool,
+    hook: TcHook,
+    opts: TcOpts,
+) -> Result<(FilterAt, u32)> {
     let mut info = ProgInfo::default();
-    a.kernel
-        .get_info(GetInfo { object: a.prog, info: info.as_mut_bytes(), buffers: InfoBuffers::None })
+    kernel
+        .get_info(GetInfo { object: prog, info: info.as_mut_bytes(), buffers: InfoBuffers::None })
         .at(|| Frame::Command(Cmd::OBJ_GET_INFO_BY_FD))?;
     let prog_name = info.name.split(|b| *b == 0).next().unwrap_or_default();
     let name = format!("{}:[{}]", String::from_utf8_lossy(prog_name), info.id);
     let mut made = None;
-    let (at, fd) = (hook.at(opts.handle, opts.priority), a.prog.number());
-    let bytes = match a.prog_type {
-        ProgType::SCHED_ACT => netlink::action_add(at, fd, &name, opts.replace),
-        _ => netlink::filter_add(at, fd, &name, opts.replace),
+    let (at, fd) = (hook.at(opts.handle, opts.priority), prog.number());
+    let bytes = match is_action {
+        true => netlink::action_add(at, fd, &name, opts.replace),
+        false => netlink::filter_add(at, fd, &name, opts.replace),
     };
-    exchange(a.kernel, &bytes, &mut |reply| made = made.or(netlink::parse_filter(reply).map(|f| f.at)))
+    exchange(kernel, &bytes, &mut |reply| made = made.or(netlink::parse_filter(reply).map(|f| f.at)))
         .map_err(Error::netlink)?;
-    made.ok_or_else(|| Error::not_found("the kernel did not say which filter it made"))
+    let at = made.ok_or_else(|| Error::not_found("the kernel did not say which filter it made"))?;
+    Ok((at, info.id))
 }
 
 impl Link {

@@ -216,3 +216,13 @@ pub fn set_xdp(kernel: &Kernel, ifindex: u32, mode: XdpMode, prog: &ProgFd, repl
 pub fn detach_xdp(kernel: &Kernel, ifindex: u32, mode: XdpMode) -> Result<()> {
     set(kernel, ifindex, -1, mode.flags(), None).at(|| interface::frame(kernel, ifindex))
 }
+
+/// Sets or removes the XDP program of an interface over netlink, as flags say: what [`set_xdp`] and [`detach_xdp`] do, for
+/// callers that have `XDP_FLAGS_*` and numbers of descriptors. −1 for no program; with `old`, only in its place.
+///
+/// # Errors
+/// The kernel's.
+#[doc(alias = "bpf_xdp_attach")]
+pub fn set_xdp_flags(kernel: &Kernel, ifindex: u32, prog: i32, flags: XdpFlags, old: Option<i32>) -> Result<()> {
+    set(kernel, ifindex, prog, flags, old).at(|| interface::frame(kernel, ifindex))
+}

@@ -5,14 +5,16 @@
 //! that have the choice use the three types.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use oxbpf_kernel::{MapFd, Mapping, TokenFd};
+use oxbpf_kernel::{Kernel, MapFd, Mapping, TokenFd};
 use oxbpf_object::{ExtInfo, MapId, ProgId};
 use oxbpf_uapi::Insn;
 
 use super::state::{Core, State};
 use super::{OpenMapMut, OpenObject};
 use crate::error::{At, Error, Frame, Result};
+use crate::loader::{GenHash, GenOptions, LoaderGen, LoaderProgram};
 use crate::map::Map;
 use crate::program::{OpenProgramMut, Program};
 
@@ -43,6 +45,20 @@ impl Core {
         }
         let frame = self.frame();
         self.load_programs().at(|| frame)
+    }
+
+    /// As [`OpenObject::gen_loader`], in place: the object is loaded with numbers in the places of maps and programs, and they are
+    /// created where the program that this gives is run.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn gen_loader_in_place(&mut self, gen_hash: GenHash) -> Result<LoaderProgram> {
+        let is_little_endian = self.spec.is_foreign_endian != cfg!(target_endian = "little");
+        let options = GenOptions { is_little_endian, gen_hash };
+        let keeper = Arc::new(LoaderGen::new(options, Some(self.kernel.clone())));
+        self.set_kernel(Kernel::from_arc(keeper.clone()));
+        self.load_in_place()?;
+        keeper.finish().map_err(|e| Error::kernel(e.errno()).with_message(e.to_string()))
     }
 
     /// A program, in any state.
