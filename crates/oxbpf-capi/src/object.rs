@@ -12,8 +12,8 @@ use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
 };
 
-use oxbpf::object::state::{Core, State};
 use oxbpf::loader::LoaderProgram;
+use oxbpf::object::state::{Core, State};
 use oxbpf::{Kernel, MapId, ProgId};
 use oxbpf_object::{MapOrigin, MapSpec};
 use oxbpf_uapi::MapType;

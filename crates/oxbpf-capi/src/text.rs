@@ -6,7 +6,7 @@ use oxbpf_uapi::Errno;
 
 use crate::arg::{Ptr, Raw};
 use crate::fail::Fail;
-use crate::ret::{Int, Long, errno};
+use crate::ret::{Int, Long, errno, set_errno};
 
 /// libbpf's own errors: 4000 and on.
 const OWN: &[&str] = &[
@@ -54,7 +54,7 @@ fn c_text(number: i32) -> Option<String> {
 export! {
     /// Writes what an error number means into `buf`, cut to its size.
     ///
-    /// −EINVAL for no buffer, −ERANGE if it was cut, −ENOENT for a number that means nothing.
+    /// −EINVAL for no buffer, ERANGE (−ERANGE for the library's own numbers) if it was cut, −ENOENT for a number that means nothing.
     fn libbpf_strerror(err: c_int, buf: Raw, size: usize) -> Int {
         let mut buf = buf;
         let number = err.checked_abs().unwrap_or(i32::MAX);
@@ -70,6 +70,8 @@ export! {
         }
         match (is_known, len < text.len()) {
             (false, _) => Err(Fail::NOENT),
+            // The C library's own answer for its own numbers.
+            (true, true) if number < FIRST => Ok(libc::ERANGE),
             (true, true) => Err(Fail::RANGE),
             (true, false) => Ok(0),
         }
@@ -77,13 +79,13 @@ export! {
 
     /// The error of a pointer that a function gave: 0 for one that is good, −`errno` for null, or what is encoded in it.
     fn libbpf_get_error(ptr: Ptr<u8>) -> Long {
-        if ptr.address().is_null() {
-            return Ok(i64::from(-errno()));
+        if ptr.opt().is_some() {
+            return Ok(0);
         }
-        match ptr.opt() {
-            Some(_) => Ok(0),
-            None => Ok(ptr.address().addr() as isize as i64),
+        if !ptr.address().is_null() {
+            set_errno((ptr.address().addr() as isize as i32).wrapping_neg());
         }
+        Ok(i64::from(-errno()))
     }
 }
 

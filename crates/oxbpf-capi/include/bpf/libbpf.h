@@ -487,6 +487,69 @@ struct libbpf_prog_handler_opts {
 #define libbpf_prog_handler_opts__last_field prog_attach_fn
 
 /**
+ * Adds a filter; its handle, priority and program id are put into the options.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_tc_attach(const struct bpf_tc_hook *hook, struct bpf_tc_opts *opts);
+
+/**
+ * Removes a filter by handle and priority.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_tc_detach(const struct bpf_tc_hook *hook, const struct bpf_tc_opts *opts);
+
+/**
+ * Creates the qdisc that filters of a hook need; −EEXIST if it is there.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_tc_hook_create(struct bpf_tc_hook *hook);
+
+/**
+ * Removes the filters of a hook, or for both directions the qdisc.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_tc_hook_destroy(struct bpf_tc_hook *hook);
+
+/**
+ * Asks about a filter by handle and priority; its program id is put into the options.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_tc_query(const struct bpf_tc_hook *hook, struct bpf_tc_opts *opts);
+
+/**
+ * Sets the XDP program of an interface.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_xdp_attach(int ifindex, int prog_fd, __u32 flags, const struct bpf_xdp_attach_opts *opts);
+
+/**
+ * Removes the XDP program of an interface.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_xdp_detach(int ifindex, __u32 flags, const struct bpf_xdp_attach_opts *opts);
+
+/**
+ * Which XDP programs an interface has, and what it can do.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_xdp_query(int ifindex, int flags, struct bpf_xdp_query_opts *opts);
+
+/**
+ * The id of an interface's XDP program in a mode.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_xdp_query_id(int ifindex, int flags, __u32 *prog_id);
+
+/**
  * The attach type of programs in a section of that name, if they can be attached without a link.
  *
  * @return what is said above, or 0; a negative error number, without the sign in errno too
@@ -591,7 +654,7 @@ LIBBPF_API libbpf_print_fn_t libbpf_set_print(libbpf_print_fn_t fn);
 /**
  * Writes what an error number means into buf, cut to its size.
  *
- * −EINVAL for no buffer, −ERANGE if it was cut, −ENOENT for a number that means nothing.
+ * −EINVAL for no buffer, ERANGE (−ERANGE for the library's own numbers) if it was cut, −ENOENT for a number that means nothing.
  *
  * @return what is said above, or 0; a negative error number, without the sign in errno too
  */
@@ -678,6 +741,55 @@ LIBBPF_API int bpf_link__update_map(struct bpf_link *link, const struct bpf_map 
  * @return what is said above, or 0; a negative error number, without the sign in errno too
  */
 LIBBPF_API int bpf_link__update_program(struct bpf_link *link, struct bpf_program *prog);
+
+/**
+ * Adds an object in memory.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_linker__add_buf(struct bpf_linker *linker, void *buf, size_t buf_sz,
+			const struct bpf_linker_file_opts *opts);
+
+/**
+ * Adds an object that is open.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_linker__add_fd(struct bpf_linker *linker, int fd, const struct bpf_linker_file_opts *opts);
+
+/**
+ * Adds an object file.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_linker__add_file(struct bpf_linker *linker, const char *filename,
+			const struct bpf_linker_file_opts *opts);
+
+/**
+ * Writes the result.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_linker__finalize(struct bpf_linker *linker);
+
+/**
+ * Ends the linking. A file that nothing was written to is left empty.
+ */
+LIBBPF_API void bpf_linker__free(struct bpf_linker *linker);
+
+/**
+ * Links into a new file.
+ *
+ * @return NULL on an error, with errno
+ */
+LIBBPF_API struct bpf_linker *bpf_linker__new(const char *filename, struct bpf_linker_opts *opts);
+
+/**
+ * Links into a file that is open; the descriptor stays C's.
+ *
+ * @return NULL on an error, with errno
+ */
+LIBBPF_API struct bpf_linker *bpf_linker__new_fd(int fd, struct bpf_linker_opts *opts);
 
 /**
  * Registers a struct_ops map's callbacks.
@@ -1013,6 +1125,13 @@ LIBBPF_API struct bpf_program * bpf_object__find_program_by_name(const struct bp
 			const char *name);
 
 /**
+ * Loading will make a program that loads the object, whose bytes the options tell and which live as long as the object.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_object__gen_loader(struct bpf_object *obj, struct gen_loader_opts *opts);
+
+/**
  * The version that the object says it is for.
  */
 LIBBPF_API unsigned int bpf_object__kversion(const struct bpf_object *obj);
@@ -1142,7 +1261,7 @@ LIBBPF_API struct bpf_program * bpf_object__prev_program(const struct bpf_object
 LIBBPF_API int bpf_object__set_kversion(struct bpf_object *obj, __u32 kern_version);
 
 /**
- * The descriptor of the BPF token, 0 if there is none.
+ * The descriptor of the BPF token, −1 if there is none.
  *
  * @return what is said above, or 0; a negative error number, without the sign in errno too
  */
@@ -1168,6 +1287,34 @@ LIBBPF_API int bpf_object__unpin_maps(struct bpf_object *obj, const char *path);
  * @return what is said above, or 0; a negative error number, without the sign in errno too
  */
 LIBBPF_API int bpf_object__unpin_programs(struct bpf_object *obj, const char *path);
+
+/**
+ * Releases the lines.
+ */
+LIBBPF_API void bpf_prog_linfo__free(struct bpf_prog_linfo *prog_linfo);
+
+/**
+ * The line of an instruction.
+ *
+ * @return NULL on an error, with errno
+ */
+LIBBPF_API const struct bpf_line_info * bpf_prog_linfo__lfind(const struct bpf_prog_linfo *prog_linfo,
+			__u32 insn_off, __u32 nr_skip);
+
+/**
+ * The line of a machine address.
+ *
+ * @return NULL on an error, with errno
+ */
+LIBBPF_API const struct bpf_line_info * bpf_prog_linfo__lfind_addr_func(const struct bpf_prog_linfo *prog_linfo,
+			__u64 addr, __u32 func_idx, __u32 nr_skip);
+
+/**
+ * Takes the lines of a program out of what the kernel told about it.
+ *
+ * @return NULL on an error, with errno
+ */
+LIBBPF_API struct bpf_prog_linfo * bpf_prog_linfo__new(const struct bpf_prog_info *info);
 
 /**
  * Ties the program to a struct_ops map.
@@ -1412,6 +1559,13 @@ LIBBPF_API bool bpf_program__autoattach(const struct bpf_program *prog);
  * Whether loading the object loads it.
  */
 LIBBPF_API bool bpf_program__autoload(const struct bpf_program *prog);
+
+/**
+ * Loads the program once more, with other options; the descriptor is C's.
+ *
+ * @return what is said above, or 0; a negative error number, without the sign in errno too
+ */
+LIBBPF_API int bpf_program__clone(struct bpf_program *prog, const struct bpf_prog_load_opts *opts);
 
 /**
  * The attach type that it is loaded for.

@@ -2,13 +2,13 @@
 
 use core::ffi::c_int;
 
-use oxbpf_btf::{ByteOrder, TypeId};
+use oxbpf_btf::{ByteOrder, Type, TypeId};
 use oxbpf_uapi::BtfKind;
 
-use super::Btf;
+use super::{Btf, Types};
 use crate::arg::{Ptr, Put, Str};
 use crate::fail::Fail;
-use crate::ret::{Int, Long, Out, Val, Void};
+use crate::ret::{Int, Long, Out, Val, Void, set_errno};
 
 /// `void`, as C finds it: a record of zeros.
 static VOID: [u32; 3] = [0; 3];
@@ -47,6 +47,29 @@ fn find(btf: Ptr<Btf>, name: Str, kind: BtfKind) -> Result<c_int, Fail> {
         return Ok(0);
     }
     types.find(name, kind).map(|id| id.0 as c_int).ok_or(Fail::NOENT)
+}
+
+/// The type behind modifiers, typedefs and variables, if it is one with a definition.
+fn resolve(types: &Types, id: TypeId) -> Result<TypeId, Fail> {
+    let found = types.get(types.resolve(id)?)?;
+    match found.view() {
+        Type::Var { type_id, .. } => resolve(types, type_id),
+        _ if found.id().is_void() || found.kind() == BtfKind::FWD => Err(Fail::INVAL),
+        _ => Ok(found.id()),
+    }
+}
+
+/// Whether types of a kind are those of values.
+fn is_value(kind: BtfKind) -> bool {
+    !matches!(
+        kind,
+        BtfKind::VAR
+            | BtfKind::DATASEC
+            | BtfKind::FUNC
+            | BtfKind::FUNC_PROTO
+            | BtfKind::FWD
+            | BtfKind::DECL_TAG
+    )
 }
 
 export! {
@@ -115,12 +138,18 @@ export! {
 
     /// The type behind modifiers, typedefs and variables.
     fn btf__resolve_type(btf: Ptr<Btf>, type_id: u32) -> Int {
-        Ok(btf.get()?.types()?.resolve(TypeId(type_id))?.0 as c_int)
+        let types = btf.get()?.types()?;
+        resolve(&types, TypeId(type_id)).map(|id| id.0 as c_int)
     }
 
     /// The alignment of a value in bytes, 0 if it has none.
     fn btf__align_of(btf: Ptr<Btf>, id: u32) -> Int {
-        Ok(btf.get()?.types()?.align_of(TypeId(id)).unwrap_or(0) as c_int)
+        let types = btf.get()?.types()?;
+        let align = types.get(TypeId(id)).ok().filter(|t| is_value(t.kind())).and_then(|t| types.align_of(t.id()).ok());
+        if align.is_none() {
+            set_errno(libc::EINVAL);
+        }
+        Ok(align.unwrap_or(0) as c_int)
     }
 
     /// Bytes of a pointer, 0 if the types do not say.
@@ -141,8 +170,8 @@ export! {
         state.pointer_size = ptr_sz as u32;
         let types = state.types()?;
         let mut own = match types.base() {
-            Some(base) => super::Types::parse_split(types.raw().to_vec(), base.clone())?,
-            None => super::Types::parse(types.raw().to_vec())?,
+            Some(base) => Types::parse_split(types.raw().to_vec(), base.clone())?,
+            None => Types::parse(types.raw().to_vec())?,
         };
         own.set_pointer_size(ptr_sz as u32)?;
         if state.builder.is_none() {

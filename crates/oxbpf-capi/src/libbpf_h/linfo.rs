@@ -22,12 +22,18 @@ fn new(info: Raw) -> Result<ProgLines, Fail> {
     let records = Raw::at(info.read::<u64>(offset_of!(ProgInfo, line_info)) as usize);
     let len = (count as usize).checked_mul(size as usize).ok_or(Fail::INVAL)?;
     let records = records.bytes(len).filter(|r| !r.is_empty()).ok_or(Fail::INVAL)?;
-    let addrs: Vec<u64> =
-        numbers(info, offset_of!(ProgInfo, jited_line_info), number(offset_of!(ProgInfo, nr_jited_line_info)));
+    let addrs: Vec<u64> = numbers(
+        info,
+        offset_of!(ProgInfo, jited_line_info),
+        number(offset_of!(ProgInfo, nr_jited_line_info)),
+    );
     let func_addrs: Vec<u64> =
         numbers(info, offset_of!(ProgInfo, jited_ksyms), number(offset_of!(ProgInfo, nr_jited_ksyms)));
-    let func_lens: Vec<u32> =
-        numbers(info, offset_of!(ProgInfo, jited_func_lens), number(offset_of!(ProgInfo, nr_jited_func_lens)));
+    let func_lens: Vec<u32> = numbers(
+        info,
+        offset_of!(ProgInfo, jited_func_lens),
+        number(offset_of!(ProgInfo, nr_jited_func_lens)),
+    );
     let jited = JitedLines { addrs: &addrs, func_addrs: &func_addrs, func_lens: &func_lens };
     Ok(ProgLines::new(records, size, jited)?)
 }

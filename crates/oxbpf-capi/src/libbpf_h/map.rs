@@ -159,7 +159,11 @@ export! {
 
     /// Sets the most entries it can have.
     fn bpf_map__set_max_entries(map: Ptr<Map>, max_entries: u32) -> Int {
-        map.get()?.change(|mut m| { m.set_max_entries(max_entries); Ok(0) })
+        map.get()?.change(|mut m| {
+            let is_ring = matches!(m.spec().map_type, MapType::RINGBUF | MapType::USER_RINGBUF);
+            m.set_max_entries(if is_ring { ring_size(max_entries) } else { max_entries });
+            Ok(0)
+        })
     }
 
     /// Its `BPF_F_*` flags.
@@ -362,6 +366,15 @@ export! {
         let object = map.object()?;
         let program = id.and_then(|id| object.programs.get(id.0 as usize));
         Ok(program.map_or(core::ptr::null(), core::ptr::from_ref))
+    }
+}
+
+/// Bytes of a ring: a power of two and a multiple of the page size.
+fn ring_size(bytes: u32) -> u32 {
+    let page = u32::try_from(crate::memory::page_size()).unwrap_or(4096);
+    match bytes {
+        0 => 0,
+        bytes => bytes.max(page).checked_next_power_of_two().unwrap_or(bytes),
     }
 }
 

@@ -62,6 +62,9 @@ fn with_map(
 ) -> Result<c_int, Fail> {
     let map = map.get()?;
     let object = map.object()?;
+    if !map.is_created()? {
+        return Err(Fail::NOENT);
+    }
     let core = object.read();
     let Some(fd) = core.map_fd(map.id) else {
         log::warn!("map '{}': can't use BPF map without FD (was it created?)", map.name.to_string_lossy());

@@ -451,11 +451,11 @@ export! {
         Ok(core.btf_fd().map_or(-1, |fd| fd.number()))
     }
 
-    /// The descriptor of the BPF token, 0 if there is none.
+    /// The descriptor of the BPF token, −1 if there is none.
     fn bpf_object__token_fd(obj: Ptr<Object>) -> Int {
         let object = obj.get()?;
         let core = object.read();
-        Ok(core.token().map_or(0, |fd| fd.number()))
+        Ok(core.token().map_or(-1, |fd| fd.number()))
     }
 
     /// The program of that function name.
@@ -471,7 +471,7 @@ export! {
 
     /// The descriptor of the map of that name.
     fn bpf_object__find_map_fd_by_name(obj: Ptr<Object>, name: Str) -> Int {
-        find_map(obj.get()?, name)?.fd()
+        find_map(obj.get()?, name).map_err(|_| Fail::INVAL)?.fd()
     }
 
     /// The program after one, the first for null.

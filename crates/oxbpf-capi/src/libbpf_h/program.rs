@@ -57,12 +57,15 @@ fn clone(prog: &Program, opts: &Given<BpfProgLoadOpts>) -> Result<c_int, Fail> {
     let or = |given: u32, own: u32| if given != 0 { given } else { own };
     let info = p.ext_info();
     let btf = or(opt!(opts: L, prog_btf_fd), core.btf_fd().map_or(0, |fd| fd.number() as u32));
-    let given = (opt!(ptr opts: L, func_info), opt!(opts: L, func_info_cnt), opt!(opts: L, func_info_rec_size));
+    let given =
+        (opt!(ptr opts: L, func_info), opt!(opts: L, func_info_cnt), opt!(opts: L, func_info_rec_size));
     let funcs = records(given, (&info.func_info, info.func_info_rec_size))?;
-    let given = (opt!(ptr opts: L, line_info), opt!(opts: L, line_info_cnt), opt!(opts: L, line_info_rec_size));
+    let given =
+        (opt!(ptr opts: L, line_info), opt!(opts: L, line_info_cnt), opt!(opts: L, line_info_rec_size));
     let lines = records(given, (&info.line_info, info.line_info_rec_size))?;
     let (funcs, lines) = if btf == 0 { ((0, 0, 0), (0, 0, 0)) } else { (funcs, lines) };
-    let own_target = p.attach_prog().map(|fd| fd.number()).or_else(|| p.attach_btf_obj().map(|fd| fd.number()));
+    let own_target =
+        p.attach_prog().map(|fd| fd.number()).or_else(|| p.attach_btf_obj().map(|fd| fd.number()));
     let target = or(opt!(opts: L, attach_prog_fd), opt!(opts: L, attach_btf_obj_fd));
     let mut flags = or(opt!(opts: L, prog_flags), p.prog_flags());
     if p.spec().flags.sleepable {

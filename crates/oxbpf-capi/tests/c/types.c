@@ -162,11 +162,11 @@ int main(int argc, char **argv)
 
 	libbpf_set_print(NULL);
 	btf = build();
-	errors(btf);
 	look(btf);
 	dump(btf);
 	bytes(btf);
 	many();
+	errors(btf);
 	btf__free(btf);
 	for (int i = 1; i < argc; i++) {
 		__u32 size = 0;

@@ -81,7 +81,10 @@ pub use tracing_multi::{TracingMultiOpts, TracingMultiTarget};
 pub use uprobe::{UprobeMultiOpts, UprobeOpts, UprobeTarget};
 pub(crate) use usdt::SpecIds;
 pub use usdt::UsdtOpts;
-pub use xdp::{XdpFeatures, XdpMode, XdpOpts, XdpState, detach_xdp, query_xdp, query_xdp_features, set_xdp, set_xdp_flags};
+pub use xdp::{
+    XdpFeatures, XdpMode, XdpOpts, XdpState, detach_xdp, query_xdp, query_xdp_features, set_xdp,
+    set_xdp_flags,
+};
 
 /// A program's attachment to an event. See the [module](self) for what dropping one does.
 #[derive(Debug)]

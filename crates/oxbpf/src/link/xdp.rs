@@ -223,6 +223,12 @@ pub fn detach_xdp(kernel: &Kernel, ifindex: u32, mode: XdpMode) -> Result<()> {
 /// # Errors
 /// The kernel's.
 #[doc(alias = "bpf_xdp_attach")]
-pub fn set_xdp_flags(kernel: &Kernel, ifindex: u32, prog: i32, flags: XdpFlags, old: Option<i32>) -> Result<()> {
+pub fn set_xdp_flags(
+    kernel: &Kernel,
+    ifindex: u32,
+    prog: i32,
+    flags: XdpFlags,
+    old: Option<i32>,
+) -> Result<()> {
     set(kernel, ifindex, prog, flags, old).at(|| interface::frame(kernel, ifindex))
 }
