@@ -9,6 +9,7 @@
 mod btf_open;
 mod btf_ops;
 mod core;
+mod gen_loader;
 mod growth;
 mod link;
 mod min_process;
@@ -47,6 +48,7 @@ const GROUPS: &[Group] = &[
     Group::new("btf_open", &["btf_open"], btf_open::rows),
     Group::new("btf_ops", btf_ops::ROWS, btf_ops::rows).growth(btf_ops::GROWTH),
     Group::new("core", core::ROWS, core::rows).growth(core::GROWTH),
+    Group::new("gen_loader", gen_loader::ROWS, gen_loader::rows).growth(gen_loader::GROWTH),
     Group::new("link", link::ROWS, link::rows).growth(link::GROWTH),
     Group::new("ring_drain", &["ring_drain"], ring_drain::rows),
     Group::new("uprobe_syms", &["uprobe_syms"], uprobe_syms::rows),

@@ -52,7 +52,7 @@ pub fn of(target: &str) -> std::io::Result<Vec<Vec<u8>>> {
             sets.into_iter().map(set).collect::<std::io::Result<_>>()?
         }
         // Small ones give more mutants a second.
-        "elf" | "object" => files(&root().join("testdata/objects"), "o")?
+        "elf" | "loader" | "object" => files(&root().join("testdata/objects"), "o")?
             .iter()
             .filter(|path| fs::metadata(path).is_ok_and(|m| m.len() < 12 << 10))
             .map(fs::read)

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use oxbpf::ObjectBuilder;
+use oxbpf::loader::GenHash;
 use oxbpf_btf::dump_data::{DumpDataOpts, dump_data};
 use oxbpf_btf::sanitize::{SanitizeFeatures, sanitize};
 use oxbpf_btf::{Btf, BtfBuilder, BtfExt, ByteOrder, Bytes, CDump, DeclOpts, TypeId, text, value};
 use oxbpf_elf::{ElfObject, ExecFile};
+use oxbpf_kernel::{Kernel, Scripted};
 use oxbpf_linker::Linker;
 use oxbpf_relo::{MinBtf, relocate_only};
 
@@ -22,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     ("core", core),
     ("elf", elf),
     ("link", link),
+    ("loader", loader),
     ("object", object),
 ];
 
@@ -219,6 +223,25 @@ pub fn elf(data: &[u8]) {
 /// Opens objects.
 pub fn object(data: &[u8]) {
     let _ = oxbpf_object::open(Bytes::from(data.to_vec()), &oxbpf_object::OpenOptions::new("fuzzed"));
+}
+
+/// Makes a loader program of an object, without a kernel to ask.
+pub fn loader(data: &[u8]) {
+    let open = || {
+        let kernel = Kernel::new(Scripted::new());
+        ObjectBuilder::new().kernel(kernel).open_memory(data.to_vec())
+    };
+    for hash in [GenHash::None, GenHash::ByProgram] {
+        let Ok(object) = open() else { return };
+        // A few bytes of a section header ask for gigabytes of zeroes, and hashing these takes what it takes.
+        let data: usize = object.spec().maps.iter().map(|m| m.data.len()).sum();
+        if data > BIG && hash != GenHash::None {
+            continue;
+        }
+        let Ok(program) = object.gen_loader(hash) else { continue };
+        assert!(program.insns.len() % 8 == 0 && program.data.len() % 8 == 0);
+        assert_eq!(program.failed_step(&program.data), program.steps.first(), "nothing is begun yet");
+    }
 }
 
 /// Cuts an input into files: for each but the last its length as a little-endian word, then all of them.

@@ -1,20 +1,36 @@
 //! The bytes that a loader program works on: requests, instructions, texts, first contents of maps.
 
+use oxbpf_uapi::Insn;
+
 use crate::error::GenError;
 
 /// The kernel's bound on addresses in a map's value (`BPF_MAX_VAR_OFF`).
 const MAX_LEN: usize = 1 << 29;
 
 /// Bytes that grow, each piece at a multiple of 8, with numbers in the target's byte order.
+///
+/// Room for all of it is taken as zeroed memory, so that large contents of zeroes, which data maps often have, cost nothing.
 #[derive(Debug)]
 pub(crate) struct Blob {
     bytes: Vec<u8>,
+    len: usize,
     is_little: bool,
 }
 
 impl Blob {
-    pub(crate) fn new(is_little: bool, capacity: usize) -> Self {
-        Self { bytes: Vec::with_capacity(capacity), is_little }
+    pub(crate) fn new(is_little: bool, room: usize) -> Self {
+        Self { bytes: vec![0; room.min(MAX_LEN)], len: 0, is_little }
+    }
+
+    /// Takes `len` bytes, which are zero, and says where.
+    fn take(&mut self, len: usize) -> (usize, &mut [u8]) {
+        let at = self.len;
+        self.len = at.saturating_add(len).next_multiple_of(8);
+        // What is too long is not kept; `finish` says so.
+        if self.bytes.len() < self.len && self.len <= MAX_LEN {
+            self.bytes.resize(self.len.max(2 * at).min(MAX_LEN), 0);
+        }
+        (at, self.bytes.get_mut(at..at.saturating_add(len)).unwrap_or_default())
     }
 
     /// Whether the target is little-endian.
@@ -29,26 +45,32 @@ impl Blob {
 
     /// Appends bytes and says where they are. Positions fit in 32 bits if [`finish`](Self::finish) does not fail.
     pub(crate) fn add(&mut self, bytes: &[u8]) -> u32 {
-        let at = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        let (at, place) = self.take(bytes.len());
+        place.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
         at as u32
     }
 
     /// Appends zeroes.
     pub(crate) fn add_zeroes(&mut self, len: usize) -> u32 {
-        let at = self.bytes.len();
-        self.bytes.resize((at + len).next_multiple_of(8), 0);
-        at as u32
+        self.take(len).0 as u32
     }
 
     /// Appends a text with a zero behind it; gives its place and its length with the zero.
     pub(crate) fn add_text(&mut self, text: &str) -> (u32, i32) {
-        let at = self.bytes.len();
-        self.bytes.extend_from_slice(text.as_bytes());
         let len = text.len() + 1;
-        self.bytes.resize((at + len).next_multiple_of(8), 0);
+        let (at, place) = self.take(len);
+        place.iter_mut().zip(text.as_bytes()).for_each(|(to, from)| *to = *from);
         (at as u32, len as i32)
+    }
+
+    /// Appends instructions.
+    pub(crate) fn add_insns(&mut self, insns: &[Insn]) -> u32 {
+        let is_little = self.is_little;
+        let (at, place) = self.take(8 * insns.len());
+        for (to, insn) in place.chunks_exact_mut(8).zip(insns) {
+            to.copy_from_slice(&insn.to_bytes(is_little));
+        }
+        at as u32
     }
 
     /// Appends records that consist of words of 32 bits, given in this machine's byte order.
@@ -56,16 +78,19 @@ impl Blob {
         if self.is_little == cfg!(target_endian = "little") {
             return self.add(native);
         }
-        let at = self.bytes.len();
-        for word in native.chunks(4) {
-            self.bytes.extend(word.iter().rev());
+        let (at, place) = self.take(native.len());
+        for (to, word) in place.chunks_mut(4).zip(native.chunks(4)) {
+            to.iter_mut().zip(word.iter().rev()).for_each(|(to, from)| *to = *from);
         }
-        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
         at as u32
     }
 
     /// The bytes.
-    pub(crate) fn finish(self) -> Result<Vec<u8>, GenError> {
-        if self.bytes.len() > MAX_LEN { Err(GenError::DataTooLong { max: MAX_LEN }) } else { Ok(self.bytes) }
+    pub(crate) fn finish(mut self) -> Result<Vec<u8>, GenError> {
+        if self.len > MAX_LEN {
+            return Err(GenError::DataTooLong { max: MAX_LEN });
+        }
+        self.bytes.truncate(self.len);
+        Ok(self.bytes)
     }
 }

@@ -126,6 +126,7 @@ impl LoaderGen {
         let value = match map_type {
             MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS => Value::Map(number()?),
             MapType::PROG_ARRAY => Value::Prog(number()?),
+            MapType::ARRAY if req.key == [0; 4] && is_zero(req.value) => Value::Zeroes(req.value.len()),
             MapType::ARRAY if req.key == [0; 4] => Value::Data(req.value.to_vec()),
             // What its numbers are is not known here.
             _ if self.options.is_foreign() => return Err(Errno::EOPNOTSUPP),
@@ -156,6 +157,12 @@ impl State {
         self.maps -= 1;
         Ok(())
     }
+}
+
+/// Whether all bytes are zero, as fast as memory is read.
+fn is_zero(bytes: &[u8]) -> bool {
+    const ZEROES: [u8; 4096] = [0; 4096];
+    bytes.chunks(ZEROES.len()).all(|chunk| ZEROES.starts_with(chunk))
 }
 
 fn handle(number: usize, object: Object) -> Handle {

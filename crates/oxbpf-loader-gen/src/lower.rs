@@ -8,7 +8,7 @@ use core::mem::offset_of;
 
 use oxbpf_uapi::attr::{BtfLoadAttr, MapCreateAttr, MapElemAttr, ProgLoadAttr};
 use oxbpf_uapi::insn::*;
-use oxbpf_uapi::{Cmd, Errno, HelperId, Insn};
+use oxbpf_uapi::{Cmd, Errno, HelperId};
 use sha2::{Digest, Sha256};
 
 use crate::attr::{Attr, field, len_to};
@@ -310,12 +310,19 @@ impl<'g> Lower<'g> {
                 let value = self.blob.add(data);
                 (value, self.blob.add(&key))
             }
+            Value::Zeroes(len) => {
+                let value = self.blob.add_zeroes(*len);
+                (value, self.blob.add(&key))
+            }
             Value::Map(inner) => (self.slot_at(*inner), self.blob.add(&key)),
             Value::Prog(_) => (self.blob.add_zeroes(4), self.blob.add(&key)),
         };
         match &update.value {
             Value::Data(data) if self.options.gen_hash == GenHash::None => {
                 self.read_initial_value(update.map, value, data.len());
+            }
+            Value::Zeroes(len) if self.options.gen_hash == GenHash::None => {
+                self.read_initial_value(update.map, value, *len);
             }
             Value::Prog(prog) => {
                 let prog = self.prog_fd(*prog);
@@ -362,9 +369,7 @@ impl<'g> Lower<'g> {
 
     fn prog_load(&mut self, prog: &Prog) -> Result<(), GenError> {
         let (license, _) = self.blob.add_text(&prog.license);
-        let is_little = self.blob.is_little();
-        let bytes: Vec<u8> = prog.insns.iter().flat_map(|insn: &Insn| insn.to_bytes(is_little)).collect();
-        let insns = self.blob.add(&bytes);
+        let insns = self.blob.add_insns(&prog.insns);
         let func_info = self.blob.add_words(&prog.func_info);
         let line_info = self.blob.add_words(&prog.line_info);
         let core_relos = self.blob.add_words(&prog.core_relos);
@@ -442,7 +447,8 @@ impl Op {
             Self::MapCreate(_) => 80,
             Self::MapUpdate(update) => match &update.value {
                 Value::Data(data) | Value::Fixed(data) => data.len() + 64,
-                _ => 64,
+                Value::Zeroes(len) => len + 64,
+                Value::Map(_) | Value::Prog(_) => 64,
             },
             Self::MapFreeze { .. } => 8,
             Self::ProgLoad(prog) => {

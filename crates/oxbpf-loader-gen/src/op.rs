@@ -61,6 +61,8 @@ impl Map {
 pub(crate) enum Value {
     /// Bytes that the runner may replace: the contents of a data map.
     Data(Vec<u8>),
+    /// The same, all zero: how many.
+    Zeroes(usize),
     /// Bytes.
     Fixed(Vec<u8>),
     /// The descriptor of a map, by index.

@@ -374,7 +374,7 @@ fn page_size(kernel: &Kernel) -> u64 {
 
 fn write_first(live: &OwnedMap, data: &[u8]) -> Result<()> {
     // A loader program has a place for contents that its runner chooses.
-    if data.iter().all(|b| *b == 0) && !live.kernel().is_deferred() {
+    if !live.kernel().is_deferred() && data.iter().all(|b| *b == 0) {
         return Ok(());
     }
     live.update(&0u32.to_ne_bytes(), data, Default::default())
