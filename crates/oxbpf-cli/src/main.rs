@@ -7,6 +7,7 @@ mod log;
 mod run;
 mod set;
 mod show;
+mod sign;
 mod tool;
 
 use std::process::ExitCode;

@@ -118,6 +118,10 @@ fn map_create(state: &State, req: &MapCreate<'_>) -> Result<Reply, Errno> {
     if req.btf_vmlinux_value_type_id != 0 || req.map_extra != 0 || req.map_ifindex != 0 {
         return Err(Errno::EINVAL);
     }
+    // A map that is for one program only must not be open to others.
+    if !req.excl_prog_hash.is_empty() {
+        return Err(Errno::EINVAL);
+    }
     // Memory has one node.
     if req.map_flags & maps::flags::NUMA_NODE != 0 && req.numa_node != 0 {
         return Err(Errno::EINVAL);

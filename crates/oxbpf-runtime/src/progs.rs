@@ -128,6 +128,10 @@ fn check(state: &State, req: &ProgLoad<'_>, log: &mut String) -> Result<Prog, Er
     if req.insns.is_empty() {
         return Err(Errno::E2BIG);
     }
+    if !req.signature.is_empty() {
+        refuse(log, "signatures are not verified by the embedded kernel");
+        return Err(Errno::EOPNOTSUPP);
+    }
     let attach_name = attach_name(req, log)?;
     let mut maps = Vec::new();
     let resolved = resolve(state, req, &mut maps, log)?;

@@ -90,7 +90,7 @@ impl OpenObject {
 }
 
 /// Makes the signature of a program: PKCS#7, detached, in DER.
-pub type Sign = dyn Fn(&LoaderProgram) -> Result<Vec<u8>>;
+pub type Sign<'a> = dyn Fn(&LoaderProgram) -> Result<Vec<u8>> + 'a;
 
 /// How an object is loaded by a program.
 #[derive(Clone, Copy, Default)]
@@ -98,7 +98,7 @@ pub struct LoadBy<'a> {
     /// Who verifies the program's data. A signature needs one that is not `None`: see [`hash_verifier`].
     pub gen_hash: GenHash,
     /// Makes the signature, if there is to be one.
-    pub sign: Option<&'a Sign>,
+    pub sign: Option<&'a Sign<'a>>,
     /// Where the key is that the signature is verified with; see [`Signature::keyring_id`].
     pub keyring_id: i32,
 }

@@ -22,6 +22,7 @@ use oxbpf_kernel::{Command, Kernel};
 use oxbpf_sys::process::Signal;
 
 use crate::failure::Unread;
+use crate::sign::Signing;
 use crate::{log, set};
 use host::Host;
 use sink::Sink;
@@ -88,6 +89,14 @@ pub(crate) struct Args {
     #[arg(long, short = 'L')]
     use_loader: bool,
 
+    /// Sign that program with this private key (RSA, PEM), for the kernel to verify (Linux 6.18).
+    #[arg(long, value_name = "FILE", requires_all = ["use_loader", "sign_cert"])]
+    sign_key: Option<PathBuf>,
+
+    /// Certificate of the private key (DER or PEM).
+    #[arg(long, value_name = "FILE", requires = "sign_key")]
+    sign_cert: Option<PathBuf>,
+
     /// End after this time.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
@@ -135,9 +144,10 @@ fn run(args: &Args, host: &mut Host) -> Result<ExitCode> {
     configure(&mut open, args).with_context(file)?;
     // A command that cannot run is known before anything is loaded.
     host.prepare(args)?;
-    let mut object = match args.use_loader {
-        true => open.load_by_program(&LoadBy::default())?,
-        false => open.load()?,
+    let mut object = match (&args.sign_key, &args.sign_cert) {
+        (Some(key), Some(certificate)) => Signing::new(host.kernel(), key, certificate)?.load(open)?,
+        _ if args.use_loader => open.load_by_program(&LoadBy::default())?,
+        _ => open.load()?,
     };
     let result = watch(args, host, &object, &wanted);
     // Output that nobody reads any more is how a run may end.
