@@ -155,9 +155,12 @@ impl Dumper<'_, '_> {
             let bytes = (place.bit + place.width).div_ceil(8);
             return if left.is_some_and(|l| l >= bytes as usize) { Ok(bytes) } else { Err(short(bytes)) };
         }
-        let size = self.btf.size_of(id)?;
+        let size = match self.btf.size_of(id) {
+            Err(BtfError::TooBig { .. }) => u32::MAX,
+            size => size?,
+        };
         if size >= i32::MAX as u32 {
-            return Err(BtfError::TooBig { id: id.0 });
+            return Err(bad_size(self.btf.get(id)?));
         }
         let whole = matches!(
             self.btf.resolve_ref(id)?.view(),
@@ -188,7 +191,9 @@ impl Dumper<'_, '_> {
                 }
                 None => true,
             },
-            Type::Enum(e) | Type::Enum64(e) => self.enum_value(e, place.at)? == 0,
+            Type::Enum(e) | Type::Enum64(e) => {
+                self.enum_value(e, place.at)? == 0 && self.is_there(place.at, e.size())
+            }
             _ => false,
         };
         self.nesting -= 1;
@@ -217,7 +222,12 @@ impl Dumper<'_, '_> {
         if !(1..=16).contains(&size) {
             return Err(bad_size(t));
         }
-        Ok((0..size as usize).all(|i| self.byte(at.saturating_add(i)) == 0))
+        Ok(self.is_there(at, size) && (0..size as usize).all(|i| self.byte(at.saturating_add(i)) == 0))
+    }
+
+    /// Whether all bytes of a value are there. What is not is no zero.
+    fn is_there(&self, at: usize, size: u32) -> bool {
+        at.checked_add(size as usize).is_some_and(|end| end <= self.data.len())
     }
 
     fn value(&mut self, id: TypeId, place: Place) -> Result<(), BtfError> {

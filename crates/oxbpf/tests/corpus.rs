@@ -1,10 +1,14 @@
 //! What becomes of each object of `testdata/corpus`, beside what C libbpf makes of it: the error of opening, programs and maps, what
-//! two simulated kernels are asked while it is loaded, and how that ends; and its types as C, beside what bpftool writes.
+//! two simulated kernels are asked while it is loaded, and how that ends; its types as C, beside what bpftool writes; and what else
+//! becomes of its types.
 //!
 //! `testdata/corpus/record.c` has the same rules for the kernels' answers, and writes the same text.
 
 #[allow(dead_code, reason = "other tests use the rest")]
 mod fake;
+
+#[path = "corpus/btf.rs"]
+mod btf;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -418,16 +422,20 @@ fn check(name: &str, object: &[u8], libbpf: &str) -> Result<(), Failed> {
 }
 
 /// The types as C, as bpftool writes them.
-fn check_types(object: &[u8], bpftool: &str) -> Result<(), Failed> {
+fn check_types(name: &str, object: &[u8], bpftool: &str, libbpf: &str) -> Result<(), Failed> {
     let elf = oxbpf_elf::ElfObject::parse(object, "object").unwrap();
     let btf = oxbpf_btf::Btf::parse(elf.section_by_name(".BTF").unwrap().data.to_vec()).unwrap();
     let text = btf.dump_c().unwrap();
     let ours = format!("{} {:016x}", text.len(), hash(&text));
-    if ours == bpftool {
-        Ok(())
-    } else {
-        Err(format!("types as C\n  bpftool: {bpftool}\n  ours:    {ours}").into())
+    if ours != bpftool {
+        return Err(format!("types as C\n  bpftool: {bpftool}\n  ours:    {ours}").into());
     }
+    if cfg!(target_endian = "big") {
+        return Ok(());
+    }
+    let ext = elf.section_by_name(".BTF.ext").map(|s| s.data);
+    let ours = btf::line(elf.section_by_name(".BTF").unwrap().data, ext);
+    btf::difference(name, &ours, libbpf).map_or(Ok(()), |difference| Err(difference.into()))
 }
 
 fn main() {
@@ -435,11 +443,16 @@ fn main() {
     let answers: HashMap<String, Vec<u8>> = unpack("libbpf.zz").into_iter().collect();
     let types = String::from_utf8(unpack("types.zz").swap_remove(0).1).unwrap();
     let types: HashMap<&str, &str> = types.lines().filter_map(|line| line.split_once(' ')).collect();
+    let btf = String::from_utf8(unpack("btf.zz").swap_remove(0).1).unwrap();
+    let btf: HashMap<&str, &str> = btf.lines().filter_map(|line| line.split_once(' ')).collect();
     let trial = |(name, object): (String, Vec<u8>)| {
         let libbpf = String::from_utf8(answers[&name].clone()).unwrap();
         let c = types[name.as_str()].to_owned();
+        let btf = btf[name.as_str()].to_owned();
         let case = name.clone();
-        Trial::test(name, move || check(&case, &object, &libbpf).and_then(|()| check_types(&object, &c)))
+        Trial::test(name, move || {
+            check(&case, &object, &libbpf).and_then(|()| check_types(&case, &object, &c, &btf))
+        })
     };
     let trials: Vec<Trial> = unpack("objects.zz").into_iter().map(trial).collect();
     assert!(trials.len() >= 1000, "{} objects", trials.len());
