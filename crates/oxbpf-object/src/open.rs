@@ -4,7 +4,7 @@
 //! their dependencies force: sections by name; code by symbols; externs; BTF completed from the ELF symbols; maps;
 //! relocations.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use oxbpf_btf::{Btf, BtfExt, Bytes, FuncLinkage, Type, TypeId};
@@ -170,8 +170,9 @@ fn name_types(
     Ok(())
 }
 
-/// Finds the functions that `exception_callback:` tags name.
+/// Finds the functions that `exception_callback:` tags name. A program with two tags gets none: the kernel refuses it, whatever they name.
 fn exception_callbacks(codes: &mut Codes, btf: &Btf, file: &Arc<str>) -> Result<(), ObjectError> {
+    let mut tagged = HashSet::new();
     for t in btf.types() {
         let Type::DeclTag { target, component_idx: -1 } = t.view() else { continue };
         let Some(callback) = t.name().strip_prefix(EXCEPTION_CALLBACK) else { continue };
@@ -188,6 +189,10 @@ fn exception_callbacks(codes: &mut Codes, btf: &Btf, file: &Arc<str>) -> Result<
         let Some(prog) = found.filter(|_| is_global) else {
             return fail(Errno::EINVAL, format!("tag '{}' is not on a program", t.name()));
         };
+        if !tagged.insert(target) {
+            prog.exception_callback = None;
+            continue;
+        }
         let mut named = (0u32..).zip(&codes.functions).filter(|(_, f)| f.code.name == callback);
         match (named.next(), named.next()) {
             (Some((_, f)), _) if !f.is_global || f.is_hidden => {

@@ -319,7 +319,11 @@ impl<'a> Resolver<'a> {
             };
             match target {
                 Some(CodeId::Prog(prog)) => InitialSlot::Prog(prog),
-                _ => return fail(RELOC, format!("it is no program, but map '{}' holds programs", map.name)),
+                _ => {
+                    let is_elsewhere = codes.programs.iter().any(|p| p.code.name == symbol.name);
+                    let errno = if is_elsewhere { RELOC } else { Errno::ESRCH };
+                    return fail(errno, format!("it is no program, but map '{}' holds programs", map.name));
+                }
             }
         } else {
             let why = format!("map '{}' is neither a map of maps nor a program array", map.name);
@@ -388,7 +392,7 @@ impl<'a> Resolver<'a> {
         let prog = match target {
             Ok(CodeId::Prog(prog)) => prog,
             Ok(CodeId::Func(_)) => return fail(Errno::EINVAL, "it is a function, but no program".to_owned()),
-            Err(e) => return fail(e.errno, e.why),
+            Err(e) => return fail(Errno::EINVAL, e.why),
         };
         let spec = codes.programs.get(prog.0 as usize);
         if spec.is_none_or(|p| p.prog_type != ProgType::STRUCT_OPS) {

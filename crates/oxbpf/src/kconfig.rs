@@ -108,7 +108,7 @@ pub(crate) fn encode_number(ty: KconfigType, number: u64) -> Result<Vec<u8>, Str
 }
 
 /// Whether a number, taken as two's complement for signed types, keeps its value in the type's bytes.
-fn fits(ty: KconfigType, number: u64) -> bool {
+pub(crate) fn fits(ty: KconfigType, number: u64) -> bool {
     let bits = ty.size.saturating_mul(8);
     match bits {
         64.. => true,

@@ -80,12 +80,15 @@ fn find_module_of_pattern(types: &KernelTypes, pattern: Option<&str>) -> Result<
 
 /// What a program attaches to, as its section or the caller says.
 fn target_name<'s>(spec: &'s ProgramSpec, chosen: &'s AttachTarget) -> Result<&'s str> {
-    let name = chosen.func.as_deref().or(spec.extra.as_deref()).filter(|n| !n.is_empty());
-    name.ok_or_else(|| {
-        Error::invalid_input("nothing says what it attaches to").with_hint(format!(
-            "write SEC(\"{}/NAME\"), or call set_attach_target before loading",
-            spec.sec_name
-        ))
+    let name = chosen.func.as_deref().or(spec.extra.as_deref());
+    name.filter(|n| !n.is_empty()).ok_or_else(|| {
+        // No function has an empty name, which is not the same as no name. Extensions lack their program too.
+        let errno =
+            if name.is_some() && spec.prog_type != ProgType::EXT { Errno::ESRCH } else { Errno::EINVAL };
+        let section = spec.sec_name.trim_end_matches('/');
+        Error::invalid_input("nothing says what it attaches to")
+            .with_errno(errno)
+            .with_hint(format!("write SEC(\"{section}/NAME\"), or call set_attach_target before loading"))
     })
 }
 

@@ -136,7 +136,10 @@ impl Core {
             for (index, slot) in &spec.initial_slots {
                 let InitialSlot::Prog(ProgId(prog)) = slot else { continue };
                 let prog = self.programs.get(*prog as usize).and_then(|r| r.fd.as_ref());
-                let missing = || Error::invalid_object("a program that it declares was not loaded");
+                let missing = || {
+                    Error::invalid_object("a program that it declares was not loaded")
+                        .with_errno(Errno::EBADF)
+                };
                 let prog = prog.ok_or_else(missing).at(|| Frame::Map(spec.real_name.clone()))?;
                 live.update(&index.to_ne_bytes(), &prog.number().to_ne_bytes(), Default::default())?;
             }

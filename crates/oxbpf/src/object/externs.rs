@@ -90,7 +90,9 @@ impl Core {
             if spec.name.starts_with("CONFIG_") {
                 wanted.insert(&spec.name, ty);
             } else if let Some(number) = self.virtual_value(spec).at(|| Frame::Extern(spec.name.clone()))? {
-                let bytes = kconfig::encode_number(ty, number).map_err(Error::invalid_object);
+                let errno = if kconfig::fits(ty, number) { Errno::EINVAL } else { Errno::ERANGE };
+                let bytes = kconfig::encode_number(ty, number)
+                    .map_err(|why| Error::invalid_object(why).with_errno(errno));
                 values.insert(&spec.name, bytes.at(|| Frame::Extern(spec.name.clone()))?);
             }
         }
@@ -308,5 +310,10 @@ fn missing(spec: &ExternSpec, types: &KernelTypes) -> Error {
         Some(near) => format!("did you mean `{near}`? Otherwise {hint}"),
         None => hint.to_owned(),
     };
-    Error::not_found(what).with_errno(Errno::ESRCH).with_hint(hint).at(Frame::Extern(spec.name.clone()))
+    // Of symbols with types libbpf passes on no other number.
+    let errno = match spec.kind {
+        ExternKind::Kfunc { .. } | ExternKind::KsymVar { .. } => Errno::EINVAL,
+        _ => Errno::ESRCH,
+    };
+    Error::not_found(what).with_errno(errno).with_hint(hint).at(Frame::Extern(spec.name.clone()))
 }
