@@ -247,7 +247,7 @@ fn missing_kernel_function_comes_with_a_near_miss() {
     types.add_func(&format!("{name}x"), oxbpf_btf::FuncLinkage::STATIC, proto).unwrap();
     fake.fact(oxbpf_kernel::Fact::VmlinuxBtf, types.to_bytes().unwrap());
     let error = open.load().unwrap_err();
-    assert_eq!(error.errno(), Errno::ESRCH);
+    assert_eq!(error.errno(), Errno::EINVAL);
     assert!(error.to_string().contains(&format!("extern `{name}`")), "{error}");
     assert!(error.hint().starts_with(&format!("did you mean `{name}x`?")), "{}", error.hint());
 }
