@@ -16,16 +16,18 @@ use crate::link::cpu_list;
 
 type SampleCallback<'cb> = Box<dyn FnMut(u32, &[u8]) + Send + 'cb>;
 type LostCallback<'cb> = Box<dyn FnMut(u32, u64) + Send + 'cb>;
+type RecordCallback<'cb> = Box<dyn FnMut(u32, &[u8]) -> ControlFlow<()> + Send + 'cb>;
 
 /// Collects the options of a [`PerfBuffer`].
 pub struct PerfBufferBuilder<'cb> {
     kernel: Kernel,
     map: MapFd,
     pages: usize,
-    sample_period: u32,
+    spec: PerfEventSpec,
     cpus: Option<Vec<(u32, u32)>>,
     on_sample: SampleCallback<'cb>,
     on_lost: LostCallback<'cb>,
+    on_record: Option<RecordCallback<'cb>>,
 }
 
 /// Reads a perf event array map.
@@ -55,6 +57,7 @@ pub struct PerfBuffer<'cb> {
     set: PollSet,
     on_sample: SampleCallback<'cb>,
     on_lost: LostCallback<'cb>,
+    on_record: Option<RecordCallback<'cb>>,
     lost: u64,
 }
 
@@ -79,7 +82,7 @@ impl<'cb> PerfBufferBuilder<'cb> {
     /// Wakes the reader once in so many samples. Default: 1.
     #[must_use]
     pub fn sample_period(mut self, samples: u32) -> Self {
-        self.sample_period = samples.max(1);
+        self.spec.wakeup_events = samples.max(1);
         self
     }
 
@@ -103,6 +106,21 @@ impl<'cb> PerfBufferBuilder<'cb> {
     #[must_use]
     pub fn on_lost(mut self, callback: impl FnMut(u32, u64) + Send + 'cb) -> Self {
         self.on_lost = Box::new(callback);
+        self
+    }
+
+    /// Opens events as `spec` describes them, which must write what BPF programs give ([`PERF_COUNT_SW_BPF_OUTPUT`]), and hands
+    /// each record to `callback` as the kernel wrote it, header included: for samples with a time or a CPU, say. Callbacks for
+    /// samples and lost ones are not called then. A callback that breaks ends the reading of its ring for now.
+    #[must_use]
+    #[doc(alias = "perf_buffer__new_raw")]
+    pub fn raw(
+        mut self,
+        spec: PerfEventSpec,
+        callback: impl FnMut(u32, &[u8]) -> ControlFlow<()> + Send + 'cb,
+    ) -> Self {
+        self.spec = spec;
+        self.on_record = Some(Box::new(callback));
         self
     }
 
@@ -138,11 +156,12 @@ impl<'cb> PerfBufferBuilder<'cb> {
             set: PollSet::new(),
             on_sample: self.on_sample,
             on_lost: self.on_lost,
+            on_record: self.on_record,
             lost: 0,
         };
         for (cpu, map_key) in cpus {
             // On an error `buffer` is dropped, which takes back the CPUs before.
-            buffer.add_cpu(cpu, map_key, self.pages, self.sample_period).map_err(|e| e.at(name.clone()))?;
+            buffer.add_cpu(cpu, map_key, self.pages, self.spec.clone()).map_err(|e| e.at(name.clone()))?;
         }
         Ok(buffer)
     }
@@ -155,21 +174,21 @@ impl<'cb> PerfBuffer<'cb> {
             kernel: kernel.clone(),
             map: map.clone(),
             pages: 64,
-            sample_period: 1,
+            spec: PerfEventSpec {
+                kind: PERF_TYPE_SOFTWARE,
+                config: PERF_COUNT_SW_BPF_OUTPUT,
+                sample_type: PERF_SAMPLE_RAW,
+                wakeup_events: 1,
+                ..PerfEventSpec::default()
+            },
             cpus: None,
             on_sample: Box::new(|_, _| {}),
             on_lost: Box::new(|_, _| {}),
+            on_record: None,
         }
     }
 
-    fn add_cpu(&mut self, cpu: u32, map_key: u32, pages: usize, sample_period: u32) -> Result<()> {
-        let spec = PerfEventSpec {
-            kind: PERF_TYPE_SOFTWARE,
-            config: PERF_COUNT_SW_BPF_OUTPUT,
-            sample_type: PERF_SAMPLE_RAW,
-            wakeup_events: sample_period,
-            ..PerfEventSpec::default()
-        };
+    fn add_cpu(&mut self, cpu: u32, map_key: u32, pages: usize, spec: PerfEventSpec) -> Result<()> {
         let kernel = &self.kernel;
         let on_cpu = || Frame::Target(format!("CPU {cpu}"));
         let cpu_number =
@@ -223,7 +242,7 @@ impl<'cb> PerfBuffer<'cb> {
     }
 
     /// Hands all records of one ring, by its place among the CPUs from 0, to the callbacks, and returns how
-    /// many samples that were.
+    /// many samples that were; with [`raw`](PerfBufferBuilder::raw), how many records.
     ///
     /// # Errors
     /// `EINVAL` if there is no such ring, `EBADMSG` if its memory was damaged.
@@ -233,6 +252,11 @@ impl<'cb> PerfBuffer<'cb> {
             return Err(Error::invalid_input(format!("there is no ring {index}")).at(self.name.clone()));
         };
         let (cpu, mut samples) = (ring.cpu, 0);
+        if let Some(callback) = &mut self.on_record {
+            samples =
+                ring.consumer.drain_bytes(&mut |record| callback(cpu, record)).at(|| self.name.clone())?;
+            return self.checked(index, samples);
+        }
         let drained = ring.consumer.drain(&mut |record| {
             match record {
                 PerfRecord::Sample(data) => {
@@ -250,7 +274,12 @@ impl<'cb> PerfBuffer<'cb> {
             ControlFlow::Continue(())
         });
         drained.at(|| self.name.clone())?;
-        if ring.consumer.is_corrupt() {
+        self.checked(index, samples)
+    }
+
+    /// `samples`, unless the ring they came from is damaged.
+    fn checked(&self, index: usize, samples: usize) -> Result<usize> {
+        if self.cpus.get(index).is_some_and(|ring| ring.consumer.is_corrupt()) {
             let message = "the ring's memory holds a record that no kernel wrote";
             return Err(Error::kernel(Errno::EBADMSG).with_message(message).at(self.name.clone()));
         }

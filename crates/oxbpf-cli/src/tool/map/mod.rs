@@ -5,11 +5,13 @@
 //! | [`show`] | what maps there are |
 //! | [`dump`] | all entries of one |
 //! | [`entry`] | an entry as text and JSON; keys and values from words |
+//! | [`event_pipe`] | what programs write to a perf event array |
 //! | [`change`] | the rest: single entries, new maps, pins |
 
 mod change;
 mod dump;
 mod entry;
+mod event_pipe;
 mod show;
 
 use super::{Noun, Verb, terms};
@@ -29,6 +31,7 @@ pub(super) const NOUN: Noun = Noun {
         verb("getnext", "MAP [key DATA]", change::getnext),
         verb("delete", "MAP key DATA", change::delete),
         verb("pin", "MAP FILE", change::pin),
+        verb("event_pipe", "MAP [cpu N index M]", event_pipe::run),
         verb("peek", "MAP", change::lookup),
         verb("push", "MAP value VALUE", change::update),
         verb("pop", "MAP", change::pop),
