@@ -261,3 +261,66 @@ fn a_large_map_is_shown_in_order_without_being_kept() {
     let json: serde_json::Value = serde_json::from_str(&pins.ok("-j map dump @a")).expect("JSON");
     assert_eq!(json.as_array().expect("a list").len(), 100_000);
 }
+
+#[test]
+fn what_programs_write_is_shown_until_a_signal_comes() {
+    use std::io::{BufRead, BufReader};
+    let Some(pins) = Pins::new() else { return };
+    let path = testkit::root().join("examples/execsnoop.bpf.o");
+    let object = oxbpf::ObjectBuilder::new().open_file(path).expect("it opens").load().expect("it loads");
+    object.map("events").expect("a map").pin(pins.at("events")).expect("a pin");
+    for options in ["", "-j"] {
+        // Programs are attached once the reader's events are in the map.
+        let words = pins.words(&format!("{options} map event_pipe @events"));
+        let mut child = Command::new(tool::binary())
+            .args(words)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("oxbpf starts");
+        let kernel = object.kernel();
+        let map = object.map("events").expect("a map").to_owned();
+        let mut reader = BufReader::new(child.stdout.take().expect("a pipe"));
+        let links = object.attach().expect("it attaches");
+        let mut text = String::new();
+        // The reader may not be there yet, so that a first event may be lost; some event comes.
+        while text.lines().count() < 2 && !text.contains("\"timestamp\"") {
+            assert!(Command::new("true").status().expect("it runs").success());
+            if map.keys().count() > 0 && has_input(&reader) {
+                let read = match options {
+                    "" => reader.read_line(&mut text).expect("text"),
+                    _ => {
+                        let bytes = reader.fill_buf().expect("text").to_vec();
+                        text += &String::from_utf8_lossy(&bytes);
+                        reader.consume(bytes.len());
+                        bytes.len()
+                    }
+                };
+                assert!(read > 0, "it goes on");
+            }
+        }
+        drop(links);
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it is there");
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut reader, &mut rest).expect("text");
+        assert!(child.wait().expect("it ends").success());
+        text += &rest;
+        if options.is_empty() {
+            assert!(text.starts_with("== @") && text.contains(" CPU: "), "{text}");
+        } else {
+            let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            assert_eq!(json[0]["type"], 9, "a sample");
+            assert!(json[0]["data"].as_array().expect("bytes").len() > 16);
+            assert!(json[0]["timestamp"].as_u64().expect("a number") > 0);
+        }
+        assert_eq!(kernel.name(), "linux");
+    }
+}
+
+/// Whether something can be read without waiting.
+fn has_input(reader: &std::io::BufReader<std::process::ChildStdout>) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::new(reader.get_ref(), PollFlags::IN)];
+    !reader.buffer().is_empty()
+        || poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 50_000_000 })).is_ok_and(|n| n > 0)
+}

@@ -23,7 +23,7 @@ pub struct PerfBufferBuilder<'cb> {
     kernel: Kernel,
     map: MapFd,
     pages: usize,
-    spec: PerfEventSpec,
+    spec: PerfEventSpec<'cb>,
     cpus: Option<Vec<(u32, u32)>>,
     on_sample: SampleCallback<'cb>,
     on_lost: LostCallback<'cb>,
@@ -116,7 +116,7 @@ impl<'cb> PerfBufferBuilder<'cb> {
     #[doc(alias = "perf_buffer__new_raw")]
     pub fn raw(
         mut self,
-        spec: PerfEventSpec,
+        spec: PerfEventSpec<'cb>,
         callback: impl FnMut(u32, &[u8]) -> ControlFlow<()> + Send + 'cb,
     ) -> Self {
         self.spec = spec;
@@ -188,7 +188,7 @@ impl<'cb> PerfBuffer<'cb> {
         }
     }
 
-    fn add_cpu(&mut self, cpu: u32, map_key: u32, pages: usize, spec: PerfEventSpec) -> Result<()> {
+    fn add_cpu(&mut self, cpu: u32, map_key: u32, pages: usize, spec: PerfEventSpec<'_>) -> Result<()> {
         let kernel = &self.kernel;
         let on_cpu = || Frame::Target(format!("CPU {cpu}"));
         let cpu_number =
