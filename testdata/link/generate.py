@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../corpus"))
-from generate import pack  # noqa: E402
+from generate import pack, unpack  # noqa: E402
 
 INCLUDE = os.path.normpath(os.path.join(HERE, "../../examples/include"))
 HEAD = '#include "vmlinux_min.h"\n#include <oxbpf/helpers.h>\n#include <oxbpf/core.h>\n'
@@ -221,6 +221,18 @@ def main():
             error = subprocess.run([record, linked] + members, cwd=root, check=True, capture_output=True, text=True).stdout.strip()
             data = b"" if error else open(linked, "rb").read()
             out.append(f"objects: {' '.join(members)}: {error or f'{len(data)} {fnv(data):016x}'}\n")
+        corpus = unpack(open(os.path.join(HERE, "../corpus/objects.zz"), "rb").read())
+        for name, data in corpus:
+            open(os.path.join(work, name), "wb").write(data)
+        names = [name for name, _ in corpus]
+        for members in [[n] for n in names] + [rng.sample(names, rng.choice([2, 2, 3])) for _ in range(300)]:
+            linked = os.path.join(work, "linked")
+            # A crash of libbpf is no answer.
+            done = subprocess.run([record, linked] + members, cwd=work, capture_output=True, text=True)
+            if done.returncode == 0:
+                error = done.stdout.strip()
+                data = b"" if error else open(linked, "rb").read()
+                out.append(f"corpus: {' '.join(members)}: {error or f'{len(data)} {fnv(data):016x}'}\n")
         open(os.path.join(HERE, "libbpf.txt"), "w").writelines(out)
         entries = [(n, open(os.path.join(work, n), "rb").read()) for n, _, _ in jobs]
         open(os.path.join(HERE, "units.zz"), "wb").write(pack(entries))

@@ -7,8 +7,11 @@ use std::sync::LazyLock;
 
 use oxbpf_linker::{LinkError, Linker};
 
-static UNITS: LazyLock<HashMap<String, Vec<u8>>> = LazyLock::new(|| {
-    let packed = std::fs::read(testkit::testdata("link").join("units.zz")).unwrap();
+static UNITS: LazyLock<HashMap<String, Vec<u8>>> = LazyLock::new(|| unpack("link/units.zz"));
+static CORPUS: LazyLock<HashMap<String, Vec<u8>>> = LazyLock::new(|| unpack("corpus/objects.zz"));
+
+fn unpack(name: &str) -> HashMap<String, Vec<u8>> {
+    let packed = std::fs::read(testkit::root().join("testdata").join(name)).unwrap();
     let mut raw = Vec::new();
     flate2::read::ZlibDecoder::new(&packed[..]).read_to_end(&mut raw).unwrap();
     let mut rest = &raw[..];
@@ -23,11 +26,12 @@ static UNITS: LazyLock<HashMap<String, Vec<u8>>> = LazyLock::new(|| {
         entries.insert(String::from_utf8(name).unwrap(), part().unwrap());
     }
     entries
-});
+}
 
-/// An object of the sets, or by its path in the repository.
+/// An object of the sets or of the corpus, or by its path in the repository.
 pub(crate) fn unit(name: &str) -> Vec<u8> {
-    UNITS.get(name).cloned().unwrap_or_else(|| std::fs::read(testkit::root().join(name)).unwrap())
+    let packed = UNITS.get(name).or_else(|| CORPUS.get(name)).cloned();
+    packed.unwrap_or_else(|| std::fs::read(testkit::root().join(name)).unwrap())
 }
 
 pub(crate) fn object(name: &str) -> Vec<u8> {
