@@ -11,7 +11,7 @@ use oxbpf::loader::GenHash;
 use oxbpf_btf::{BtfBuilder, FuncLinkage};
 use testkit::BpfObject;
 
-use crate::growth::{Growth, Work};
+use crate::growth::{Growth, Work, cpu_time};
 use crate::{Row, Target, alternate};
 
 pub(crate) const ROWS: &[&str] = &["gen_loader", "gen_loader_many"];
@@ -79,5 +79,5 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
 fn grow(scale: usize) -> Result<Work> {
     // The largest has as many as a loader program has room for.
     let object = many(scale)?;
-    Ok((scale, Box::new(move || ours(&object).map(|us| us / 1e6))))
+    Ok((scale, Box::new(move || cpu_time(|| ours(&object)))))
 }

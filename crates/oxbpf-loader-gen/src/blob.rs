@@ -94,3 +94,32 @@ impl Blob {
         Ok(self.bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_aligned_and_in_the_targets_byte_order() {
+        for (is_little, words) in [(true, [1, 0, 0, 0, 2, 0, 0, 0]), (false, [0, 0, 0, 1, 0, 0, 0, 2])] {
+            let mut blob = Blob::new(is_little, 0);
+            assert_eq!(blob.add_text("abc"), (0, 4));
+            assert_eq!(blob.add(&[7; 9]), 8);
+            let native: Vec<u8> = [1u32, 2].iter().flat_map(|w| w.to_ne_bytes()).collect();
+            assert_eq!(blob.add_words(&native), 24);
+            assert_eq!(blob.add_zeroes(1), 32);
+            let bytes = blob.finish().expect("short");
+            assert_eq!(bytes.len(), 40);
+            assert_eq!(bytes[..24], [b"abc\0\0\0\0\0".as_slice(), &[7; 9], &[0; 7]].concat());
+            assert_eq!(bytes[24..32], words);
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_an_error_and_takes_no_memory() {
+        let mut blob = Blob::new(true, 1 << 40);
+        blob.add_zeroes(usize::MAX / 2);
+        blob.add(&[1; 16]);
+        assert_eq!(blob.finish(), Err(GenError::DataTooLong { max: MAX_LEN }));
+    }
+}

@@ -36,3 +36,52 @@ pub(crate) fn failed<'s>(steps: &'s [Step], data: &[u8]) -> Option<&'s Step> {
     let fills = matches!(last.cmd, Cmd::MAP_UPDATE_ELEM | Cmd::MAP_FREEZE);
     next.filter(|next| fills && next.begun.is_none()).or(Some(last))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(cmd: Cmd, name: &str, begun: Option<u32>, done: Option<u32>) -> Step {
+        Step { cmd, name: name.to_owned(), names: Vec::new(), begun, done }
+    }
+
+    /// BTF, a typed map and its contents, a map without types, two programs; each with its own words of the data.
+    fn steps() -> Vec<Step> {
+        vec![
+            step(Cmd::BTF_LOAD, "", Some(0), None),
+            step(Cmd::MAP_CREATE, "typed", Some(4), Some(8)),
+            step(Cmd::MAP_UPDATE_ELEM, "typed", Some(12), None),
+            step(Cmd::MAP_CREATE, "plain", None, Some(16)),
+            step(Cmd::PROG_LOAD, "a", Some(20), None),
+            step(Cmd::PROG_LOAD, "b", Some(24), None),
+        ]
+    }
+
+    fn check(words: &[usize], expect: Option<(Cmd, &str)>) {
+        let mut data = vec![0; 28];
+        words.iter().for_each(|word| data[4 * word] = 1);
+        let steps = steps();
+        let found = failed(&steps, &data).map(|s| (s.cmd, s.name.as_str()));
+        assert_eq!(found, expect, "{words:?}");
+    }
+
+    #[test]
+    fn data_tell_the_command_that_failed() {
+        check(&[], Some((Cmd::BTF_LOAD, "")));
+        check(&[0], Some((Cmd::BTF_LOAD, "")));
+        check(&[0, 1], Some((Cmd::MAP_CREATE, "typed")));
+        check(&[0, 1, 2], Some((Cmd::MAP_UPDATE_ELEM, "typed")));
+        // Filling hardly fails, creating does.
+        check(&[0, 1, 2, 3], Some((Cmd::MAP_CREATE, "plain")));
+        check(&[0, 1, 2, 3, 4], Some((Cmd::PROG_LOAD, "a")));
+        check(&[0, 1, 2, 3, 4, 5], Some((Cmd::PROG_LOAD, "a")));
+        check(&[0, 1, 2, 3, 4, 5, 6], Some((Cmd::PROG_LOAD, "b")));
+    }
+
+    #[test]
+    fn programs_that_were_made_elsewhere_have_no_steps() {
+        assert_eq!(failed(&[], &[1; 64]), None);
+        let far = [step(Cmd::BTF_LOAD, "", Some(u32::MAX), None)];
+        assert_eq!(failed(&far, &[1; 64]), far.first());
+    }
+}

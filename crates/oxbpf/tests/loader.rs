@@ -45,9 +45,8 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 
 /// A line as `testdata/loader/record.c` writes it.
 fn line(name: &str, program: &LoaderProgram) -> String {
-    let is_little = cfg!(target_endian = "little") != name.contains("be.o");
     // Files without a mark are little-endian.
-    let is_little = if cfg!(target_endian = "little") { is_little } else { !name.contains("be.o") };
+    let is_little = !name.contains("be.o");
     let bytes = program.insns.chunks_exact(8).map(|c| c.try_into().expect("8 bytes"));
     let insns: Vec<Insn> = bytes.map(|c| Insn::from_bytes(c, is_little)).collect();
     let start = CLEANUP as i64 + i64::from(insns[CLEANUP - 1].off);
