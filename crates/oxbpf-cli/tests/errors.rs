@@ -195,6 +195,25 @@ fn a_rejected_program_is_named_with_the_lines_of_the_verifier_and_a_hint() {
 }
 
 #[test]
+fn a_loader_program_says_what_it_cannot_have_and_what_failed() {
+    check(&[&object("struct_ops"), "-L"], &["struct_ops.o", "a loader program cannot have struct_ops maps"]);
+    check(&[&object("arena"), "-L"], &["map `arena`", "a loader program cannot have variables in an arena"]);
+    check(
+        &[&rejected("no_null_check"), "-L"],
+        &[
+            "no_null_check.o",
+            "program `no_null_check` (SEC \"raw_tp/sys_enter\")",
+            "R0 invalid mem access 'map_value_or_null'",
+        ],
+    );
+    let signed = |key, certificate| [OPENSNOOP, "-L", "--sign-key", key, "--sign-cert", certificate];
+    let [key, certificate, ec] = ["key.pem", "cert.der", "ec.pem"].map(|f| format!("testdata/sign/{f}"));
+    check(&signed(&ec, &certificate), &["ec.pem", "the private key is no RSA key"]);
+    check(&signed(&key, &key), &["key.pem", "the certificate is no X.509 in DER or PEM"]);
+    check(&signed("/no/key", &certificate), &["/no/key", "No such file"]);
+}
+
+#[test]
 fn the_whole_log_is_shown_when_asked_for() {
     let args = [&*rejected("no_null_check"), "-v", "--", "true"];
     for &backend in backends() {

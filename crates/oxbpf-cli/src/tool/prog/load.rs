@@ -11,6 +11,7 @@ use oxbpf_object::{SecDef, sec_def};
 use oxbpf_uapi::flags::ProgLoadFlags;
 use oxbpf_uapi::{MapType, ProgType};
 
+use crate::sign::Signing;
 use crate::tool::pin::{dir_for_pins, pin_at};
 use crate::tool::select::Access;
 use crate::tool::{Args, Tool};
@@ -56,10 +57,13 @@ fn load_with(tool: &mut Tool, args: &mut Args<'_>, is_all: bool) -> Result<()> {
     let file = args.path("OBJ")?;
     let path = args.path("PATH")?;
     let wanted = Wanted::read(tool, args)?;
-    if tool.options.sign {
-        bail!("this oxbpf was built without the code that signs programs");
-    }
     let kernel = tool.kernel();
+    let signing = match (&tool.options.private_key, &tool.options.certificate) {
+        (Some(key), Some(certificate)) if tool.options.sign => {
+            Some(Signing::new(&kernel, key, certificate).context("failed to sign program")?)
+        }
+        _ => None,
+    };
     let mut builder = ObjectBuilder::new().kernel(kernel).relaxed_maps(tool.options.relaxed_maps);
     if tool.options.debug {
         builder = builder.kernel_log_level(LOG_LEVEL);
@@ -70,9 +74,10 @@ fn load_with(tool: &mut Tool, args: &mut Args<'_>, is_all: bool) -> Result<()> {
     let mut open =
         builder.open_file(file).with_context(|| format!("failed to open object file {}", file.display()))?;
     wanted.apply(&mut open)?;
-    let loaded = match tool.options.use_loader {
-        true => open.load_by_program(&LoadBy::default()),
-        false => open.load(),
+    let loaded = match signing {
+        Some(signing) => signing.load(open),
+        None if tool.options.use_loader => open.load_by_program(&LoadBy::default()),
+        None => open.load(),
     };
     let mut object = loaded.context("failed to load object file")?;
     let mut pinned = Vec::new();
