@@ -163,7 +163,7 @@ impl Object {
 
     /// Its types, `None` if it has none.
     pub fn btf(&self) -> Option<&Btf> {
-        let make = || Some(Box::new(Btf::shared(self.read().spec().btf.clone()?)));
+        let make = || Some(Box::new(Btf::shared(self.read().spec().btf.clone()?).with_pointers(8)));
         self.btf.get_or_init(make).as_deref()
     }
 

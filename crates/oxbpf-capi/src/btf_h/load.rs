@@ -21,38 +21,49 @@ use crate::sys::bpf_fd;
 /// Bytes of a log of the kernel's, at first.
 const LOG_LEN: usize = 64 << 10;
 
-fn parse(bytes: Vec<u8>, base: Ptr<Btf>) -> Result<Btf, Fail> {
-    let (types, address) = match base.opt() {
+fn parse(bytes: Vec<u8>, base: Ptr<Btf>, pointer_size: Option<u32>) -> Result<Btf, Fail> {
+    let (mut types, address) = match base.opt() {
         Some(base_btf) => (Types::parse_split(bytes, base_btf.types()?)?, base.address()),
         None => (Types::parse(bytes)?, core::ptr::null()),
     };
     types.validate()?;
-    Ok(Btf::shared(Arc::new(types)).on(address))
+    if let Some(size) = pointer_size {
+        types.set_pointer_size(size)?;
+    }
+    Ok(Btf::shared(Arc::new(types)).with_pointers(pointer_size.unwrap_or(0)).on(address))
 }
 
 fn new(data: Raw, size: u32, base: Ptr<Btf>) -> Result<*const Btf, Fail> {
     let bytes = data.bytes(size as usize).filter(|b| !b.is_empty()).ok_or(Fail::INVAL)?;
-    parse(bytes.to_vec(), base).map(give)
+    parse(bytes.to_vec(), base, None).map(give)
 }
 
-/// Sections with types of an ELF file.
-fn sections(bytes: &[u8], path: &Path) -> Result<(Vec<u8>, Option<Vec<u8>>), Fail> {
+/// What an ELF file has of types.
+struct Sections {
+    types: Vec<u8>,
+    records: Option<Vec<u8>>,
+    /// Bytes of a pointer in a file of its class.
+    pointer_size: u32,
+}
+
+fn sections(bytes: &[u8], path: &Path) -> Result<Sections, Fail> {
     let name = path.display().to_string();
     if let Ok(object) = ElfObject::parse(bytes, &name) {
         let section = |name: &str| Some(object.section_by_name(name)?.data.to_vec());
-        return Ok((section(".BTF").ok_or(Fail(libc::ENODATA))?, section(".BTF.ext")));
+        let types = section(".BTF").ok_or(Fail(libc::ENODATA))?;
+        return Ok(Sections { types, records: section(".BTF.ext"), pointer_size: 8 });
     }
     let file = ExecFile::parse(bytes, &name).map_err(|e| Fail(e.errno().0))?;
     let section = |name: &str| file.section(name).map(<[u8]>::to_vec);
-    Ok((section(".BTF").ok_or(Fail(libc::ENODATA))?, section(".BTF.ext")))
+    let types = section(".BTF").ok_or(Fail(libc::ENODATA))?;
+    Ok(Sections { types, records: section(".BTF.ext"), pointer_size: if file.is_64() { 8 } else { 4 } })
 }
 
 fn from_elf(path: Str, base: Ptr<Btf>, ext: Put<*const Ext>) -> Result<*const Btf, Fail> {
     let path = path.path()?;
-    let bytes = std::fs::read(path)?;
-    let (types, records) = sections(&bytes, path)?;
-    let btf = parse(types, base)?;
-    let records = records.filter(|_| !ext.is_null()).map(BtfExt::parse).transpose()?;
+    let found = sections(&std::fs::read(path)?, path)?;
+    let btf = parse(found.types, base, Some(found.pointer_size))?;
+    let records = found.records.filter(|_| !ext.is_null()).map(BtfExt::parse).transpose()?;
     ext.set(records.map_or(core::ptr::null(), |records| give(Ext::new(records))));
     Ok(give(btf))
 }
@@ -61,7 +72,7 @@ fn from_raw(path: Str, base: Ptr<Btf>) -> Result<*const Btf, Fail> {
     let bytes = std::fs::read(path.path()?)?;
     // Neither byte order's magic number: not BTF, and perhaps something else that is.
     let is_btf = matches!(bytes.get(..2), Some([0x9f, 0xeb] | [0xeb, 0x9f]));
-    if is_btf { parse(bytes, base).map(give) } else { Err(Fail(libc::EPROTO)) }
+    if is_btf { parse(bytes, base, None).map(give) } else { Err(Fail(libc::EPROTO)) }
 }
 
 /// A file of either kind.
@@ -179,7 +190,7 @@ export! {
     fn btf__load_module_btf(module_name: Str, vmlinux_btf: Ptr<Btf>) -> Out<Btf> {
         let name = module_name.get()?;
         let path = Path::new("/sys/kernel/btf").join(name);
-        parse(std::fs::read(path)?, vmlinux_btf).map(give)
+        parse(std::fs::read(path)?, vmlinux_btf, None).map(give)
     }
 
     /// Types of the kernel's object with an id.

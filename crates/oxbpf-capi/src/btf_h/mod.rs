@@ -41,7 +41,7 @@ pub struct State {
     builder: Option<BtfBuilder>,
     /// The bytes that C was given last.
     raw: Vec<u8>,
-    /// What was set, 0 for nothing.
+    /// What was set or the file said, 0 for nothing.
     pointer_size: u32,
     order: ByteOrder,
 }
@@ -57,8 +57,16 @@ impl Btf {
     /// Types in the making.
     pub fn building(builder: BtfBuilder) -> Self {
         let (raw, order) = (Vec::new(), ByteOrder::NATIVE);
-        let state = State { fixed: None, builder: Some(builder), raw, pointer_size: 0, order };
+        let pointer_size = size_of::<usize>() as u32;
+        let state = State { fixed: None, builder: Some(builder), raw, pointer_size, order };
         Self { state: Mutex::new(state), base: AtomicPtr::default(), fd: AtomicI32::new(-1) }
+    }
+
+    /// With a size of pointers that its types do not have to tell.
+    #[must_use]
+    pub fn with_pointers(self, size: u32) -> Self {
+        self.state().pointer_size = size;
+        self
     }
 
     /// Split from what C calls `base`.

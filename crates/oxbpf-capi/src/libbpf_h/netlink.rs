@@ -36,7 +36,7 @@ const REPLACE: u32 = 1;
 fn set_xdp(ifindex: c_int, prog: c_int, flags: u32, opts: Opts<BpfXdpAttachOpts>) -> Result<c_int, Fail> {
     let opts = opts.check()?;
     let old = opt!(opts: BpfXdpAttachOpts, old_prog_fd);
-    let old = (old > 0).then_some(old);
+    let old = (old != 0).then_some(old);
     set_xdp_flags(kernel(), ifindex as u32, prog, XdpFlags::from_bits_retain(flags), old)?;
     Ok(0)
 }
@@ -117,11 +117,8 @@ fn expect_found(opts: &Given<BpfTcOpts>, handle: u32, priority: u16) -> Result<(
 }
 
 export! {
-    /// Sets the XDP program of an interface.
+    /// Sets the XDP program of an interface, or removes it: `prog_fd` is −1 then.
     fn bpf_xdp_attach(ifindex: c_int, prog_fd: c_int, flags: u32, opts: Opts<BpfXdpAttachOpts>) -> Int {
-        if prog_fd < 0 {
-            return Err(Fail::INVAL);
-        }
         set_xdp(ifindex, prog_fd, flags, opts)
     }
 
