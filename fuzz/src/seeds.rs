@@ -51,6 +51,14 @@ pub fn of(target: &str) -> std::io::Result<Vec<Vec<u8>>> {
             let set = |names: [&str; 3]| Ok(join(&[&read(names[0])?, &read(names[1])?, &read(names[2])?]));
             sets.into_iter().map(set).collect::<std::io::Result<_>>()?
         }
+        "exec" => {
+            let own = root().join("crates/oxbpf-elf/tests/data");
+            let names = ["exec", "lib.so", "lib.stripped.so", "lib32.so"].map(|name| own.join(name));
+            let usdt = root().join("testdata/usdt");
+            let names = names.into_iter().chain(["target", "target.pie"].map(|name| usdt.join(name)));
+            names.map(fs::read).collect::<Result<_, _>>()?
+        }
+        "usdt" => ARGUMENTS.iter().map(|text| text.as_bytes().to_vec()).collect(),
         // Small ones give more mutants a second.
         "elf" | "loader" | "object" => files(&root().join("testdata/objects"), "o")?
             .iter()
@@ -64,6 +72,16 @@ pub fn of(target: &str) -> std::io::Result<Vec<Vec<u8>>> {
     }
     Ok(seeds)
 }
+
+/// Arguments of probes, as each machine writes them.
+const ARGUMENTS: &[&str] = &[
+    "8@%rdi -4@$1 4@-1204(%rbp) 8@(%rax,%rcx,8) -2@16(%rsp,%r9,2) 1@%al 8@counter(%rip)",
+    "4@%eax -4@8(%ebp) 2@(%ebx,%esi,4)",
+    "8@x1 -4@[sp, 60] 8@[x0] -1@-5 4@[x2, -16]",
+    "4@r0 -4@[fp, #-20] 4@[r11] -4@#7",
+    "8@%r2 -4@160(%r15) 8@0(%r1,%r3) -4@42",
+    "8@a0 -4@-20(s0) 8@0(sp) -4@9",
+];
 
 /// Base, split BTF and another base of recorded cases; see testdata/split/README.md.
 fn split_cases() -> Vec<[&'static [u8]; 3]> {

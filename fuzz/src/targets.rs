@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use oxbpf::ObjectBuilder;
+use oxbpf::link::{self, TcHook};
 use oxbpf::loader::GenHash;
 use oxbpf_btf::dump_data::{DumpDataOpts, dump_data};
 use oxbpf_btf::sanitize::{SanitizeFeatures, sanitize};
 use oxbpf_btf::{Btf, BtfBuilder, BtfExt, ByteOrder, Bytes, CDump, DeclOpts, TypeId, text, value};
-use oxbpf_elf::{ElfObject, ExecFile};
+use oxbpf_elf::usdt::{RegisterSet, SpecLayout, parse_args};
+use oxbpf_elf::{ElfObject, ExecFile, find_member};
 use oxbpf_kernel::{Kernel, Scripted};
 use oxbpf_linker::Linker;
 use oxbpf_relo::{MinBtf, relocate_only};
@@ -24,10 +26,89 @@ pub const TARGETS: &[Target] = &[
     ("btf_relocate", btf_relocate),
     ("core", core),
     ("elf", elf),
+    ("exec", exec),
     ("link", link),
     ("loader", loader),
+    ("netlink", netlink),
     ("object", object),
+    ("usdt", usdt),
+    ("zip", zip),
 ];
+
+/// Looks functions and probes up in a user's program or library, by its tables of symbols, hashes and versions.
+pub fn exec(data: &[u8]) {
+    let Ok(exec) = ExecFile::parse(data, "program") else { return };
+    let _ = (exec.build_id(), exec.interpreter(), exec.has_symbols(), exec.file_offset(0x1000));
+    for name in ["main", "plain", "open_it@LIB_1.0", "open_it@@LIB_2.0", "none"] {
+        if let Ok(func) = exec.func(name) {
+            let _ = exec.file_offset(func.address);
+        }
+    }
+    for func in exec.funcs_by_glob("*") {
+        let _ = exec.func(func.name);
+    }
+    for note in exec.usdt_notes().unwrap_or_default() {
+        for probe in exec.usdt_probes(note.provider, note.name).unwrap_or_default() {
+            assert!(probe.file_offset < data.len() as u64, "a probe is in the file");
+        }
+    }
+}
+
+/// Reads the arguments of a probe as each machine writes them, and makes the records that programs read.
+pub fn usdt(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for registers in [
+        RegisterSet::X86_64,
+        RegisterSet::X86,
+        RegisterSet::Arm64,
+        RegisterSet::Arm,
+        RegisterSet::S390x,
+        RegisterSet::Riscv64,
+        RegisterSet::Riscv32,
+    ] {
+        let Ok(args) = parse_args(&text, registers) else { continue };
+        for layout in [SpecLayout::V1, SpecLayout::V2] {
+            for is_big in [false, true] {
+                let _ = layout.encode_for(&args, 7, is_big);
+            }
+        }
+    }
+}
+
+/// Finds libraries in an archive.
+pub fn zip(data: &[u8]) {
+    for name in ["README", "lib/lib.so", "lib/packed.so", "none"] {
+        let Ok(member) = find_member(data, name, "archive") else { continue };
+        assert!(member.offset + member.data.len() <= data.len() as u64, "a member is in the archive");
+        let _ = ExecFile::parse(member.data, name);
+    }
+}
+
+/// Most replies that a target passes on: each list is read again for each place that another one names.
+const MOST_REPLIES: usize = 64;
+
+/// Reads what a kernel says about interfaces, their programs and filters. Each reply is its length as a little-endian half-word,
+/// and its bytes.
+pub fn netlink(data: &[u8]) {
+    let mut replies = Vec::new();
+    let mut rest = data;
+    while let Some((len, more)) = rest.split_first_chunk().filter(|_| replies.len() < MOST_REPLIES) {
+        let (reply, behind) = more.split_at(usize::from(u16::from_le_bytes(*len)).min(more.len()));
+        replies.push(reply.to_vec());
+        rest = behind;
+    }
+    let scripted = Scripted::new().on_netlink(move |_, each| {
+        replies.iter().for_each(|reply| each(reply));
+        Some(Ok(()))
+    });
+    let kernel = Kernel::new(scripted);
+    for interface in link::interfaces(&kernel).unwrap_or_default() {
+        let _ = link::query_xdp(&kernel, interface.index);
+    }
+    let _ = (link::query_xdp_features(&kernel, 1), link::tc_filters(&kernel, 1));
+    let hook = TcHook::ingress(1);
+    let _ = (hook.filters(&kernel), hook.query(&kernel, 3, 7));
+}
 
 /// Links three objects, in two orders; what comes out is an object.
 pub fn link(data: &[u8]) {

@@ -74,6 +74,7 @@ fn alone(test: &str) -> Option<PathBuf> {
         skip_this("no network namespaces");
         return None;
     }
+    text.lines().filter_map(|l| l.strip_prefix("SKIP ")).for_each(skip_this);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
     None
 }
@@ -210,4 +211,57 @@ fn events_are_shown_with_the_descriptors_that_hold_them() {
     for event in all.as_array().expect("a list") {
         assert!(event["pid"].is_u64() && event["fd"].is_u64() && event["prog_id"].is_u64(), "{event}");
     }
+}
+
+#[test]
+fn names_that_others_chose_make_no_invalid_json() {
+    let Some(cgroup) = alone("names_that_others_chose_make_no_invalid_json") else { return };
+    let Some(pins) = testkit::bpffs() else { return };
+    // What a name may have: anything but a slash and NUL, in a control group a new line, and of an interface white space.
+    let (device, name) = ("a\"b\\c\u{1}\u{7f}\u{e9}", "x \"y\"\\\t\u{1}\u{7f}\u{e9}{}[],:");
+    let made = run("ip", &["link", "add", device, "type", "veth", "peer", "name", "v1"]).1;
+    if !(made && run("ip", &["link", "set", device, "up"]).1) {
+        return skip_this("no veth devices");
+    }
+    let group = cgroup.join(name);
+    std::fs::create_dir(&group).expect("a control group");
+    let shown = check_names(&group, device, name, pins.path());
+    std::fs::remove_dir(&group).expect("removes");
+    // Whatever a name has in it is told as it is.
+    for (what, json) in shown {
+        let text = json.to_string();
+        let name = serde_json::Value::from(if what.starts_with("net") { device } else { name }).to_string();
+        assert!(text.contains(name.trim_matches('"')), "{what}: {text}");
+    }
+}
+
+/// Attaches to an interface and a control group, pins, and gives what is shown of that as JSON.
+fn check_names(group: &Path, device: &str, name: &str, pins: &Path) -> Vec<(String, serde_json::Value)> {
+    let object = load(&["on_xdp", "on_cgroup_connect4"]).expect("loads");
+    let xdp = object.program("on_xdp").expect("there");
+    let index = oxbpf::link::interface_index(object.kernel(), device).expect("the interface");
+    let _xdp = xdp.attach_xdp(index, XdpOpts::default()).expect("attaches");
+    let connect = object.program("on_cgroup_connect4").expect("there");
+    let mut link = connect.attach_cgroup(group, Order::default()).expect("attaches");
+    let pin = pins.join(name);
+    link.pin(&pin).expect("pins");
+    let (id, group) = (link.info().expect("a BPF link").id.to_string(), group.to_str().expect("text"));
+    let top = Path::new(group).parent().and_then(Path::to_str).expect("text");
+    let commands: [&[&str]; 4] = [
+        &["net", "show"],
+        &["net", "show", "dev", device],
+        &["cgroup", "tree", top],
+        &["link", "show", "id", &id, "-f"],
+    ];
+    let mut shown = Vec::new();
+    for words in commands {
+        for option in ["-j", "-p"] {
+            let ended = tool::noun([option].into_iter().chain(words.iter().copied()));
+            assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{words:?}");
+            let json =
+                serde_json::from_str(&ended.out).unwrap_or_else(|e| panic!("{words:?}: {e}: {}", ended.out));
+            shown.push((words.join(" "), json));
+        }
+    }
+    shown
 }

@@ -101,6 +101,9 @@ impl<'d> ExecFile<'d> {
         if !is_executable {
             return Err(bad(address, "its place is in a segment without code"));
         }
+        if file_offset >= self.data.len() {
+            return Err(bad(address, "its place is behind the end of the file; the file is truncated"));
+        }
         let mut semaphore_offset = 0;
         if note.semaphore != 0 {
             let address = note.semaphore.wrapping_add(moved) & mask;

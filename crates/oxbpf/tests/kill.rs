@@ -56,7 +56,7 @@ fn called(kernel: &Kernel, kind: ObjectKind, name: &str) -> usize {
         let info = if kind == ObjectKind::Map { map.as_mut_bytes() } else { prog.as_mut_bytes() };
         let _ = kernel.get_info(GetInfo { object: &object, info, buffers: InfoBuffers::None });
         let bytes = if kind == ObjectKind::Map { map.name } else { prog.name };
-        let text: Vec<u8> = bytes.iter().map(|b| *b as u8).take_while(|b| *b != 0).collect();
+        let text: Vec<u8> = bytes.iter().copied().take_while(|b| *b != 0).collect();
         count += usize::from(text == name.as_bytes());
     }
     count

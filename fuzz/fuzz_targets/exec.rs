@@ -1,0 +1,4 @@
+//! `cargo fuzz run exec`
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| oxbpf_fuzz::targets::exec(data));
