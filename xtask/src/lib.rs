@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod capi;
+pub mod capi_test;
 pub mod ci;
 pub mod codegen;
 pub mod cross;

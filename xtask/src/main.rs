@@ -1,7 +1,7 @@
 //! `cargo xtask TASK`.
 
 use anyhow::{Result, bail};
-use xtask::{bench, capi, ci, codegen, cross, fuzz, say, tidy, vm};
+use xtask::{bench, capi, capi_test, ci, codegen, cross, fuzz, say, tidy, vm};
 
 /// Name, arguments, what it does, function.
 type Task = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<()>);
@@ -22,6 +22,12 @@ const TASKS: &[Task] = &[
         "--out DIR | [--destdir D] --prefix P [--libdir L]",
         "libbpf.so.1, libbpf.a, libbpf.pc and headers, for programs that use libbpf",
         capi::main,
+    ),
+    (
+        "capi-test",
+        "[--lib DIR] [--clients] [--record DIR]",
+        "programs in C with our libbpf.so.1: they print what they print with C libbpf",
+        capi_test::main,
     ),
     (
         "fuzz",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use oxbpf_btf::{BtfBuilder, BtfExt};
 use oxbpf_elf::{ElfObject, ExecFile};
+use oxbpf_uapi::BtfKind;
 
 use super::ext::Ext;
 use super::{Btf, Types};
@@ -132,12 +133,12 @@ export! {
 
     /// No types yet.
     fn btf__new_empty() -> Out<Btf> {
-        Ok(give(Btf::building(BtfBuilder::new())))
+        empty(none().0, &[])
     }
 
     /// No types yet, on top of others.
     fn btf__new_empty_split(base_btf: Ptr<Btf>) -> Out<Btf> {
-        empty(base_btf)
+        empty(base_btf, &[])
     }
 
     /// No types yet, with options.
@@ -145,10 +146,8 @@ export! {
         let opts = opts.check()?;
         let base = opts.memory().object_at::<Btf>(core::mem::offset_of!(BtfNewOpts, base_btf));
         let has_base = opts.has(core::mem::offset_of!(BtfNewOpts, base_btf) + size_of::<usize>());
-        if opt!(opts: BtfNewOpts, add_layout) != 0 {
-            return Err(Fail::OPNOTSUPP);
-        }
-        empty(if has_base { base } else { none().0 })
+        let layout = if opt!(opts: BtfNewOpts, add_layout) != 0 { &LAYOUT[..] } else { &[] };
+        empty(if has_base { base } else { none().0 }, layout)
     }
 
     /// Types of a file, raw or ELF.
@@ -213,10 +212,46 @@ export! {
     }
 }
 
-fn empty(base: Ptr<Btf>) -> Result<*const Btf, Fail> {
-    let builder = match base.opt() {
-        Some(base) => BtfBuilder::new_split(base.types()?),
-        None => BtfBuilder::new(),
+/// Bytes that follow a type of each kind, and bytes of each of its elements: what a layout section says.
+const LAYOUT: [[u8; 4]; 20] = {
+    let mut rows = [[0; 4]; 20];
+    let sizes: [(BtfKind, u8, u8); 10] = [
+        (BtfKind::INT, 4, 0),
+        (BtfKind::ARRAY, 12, 0),
+        (BtfKind::STRUCT, 0, 12),
+        (BtfKind::UNION, 0, 12),
+        (BtfKind::ENUM, 0, 8),
+        (BtfKind::FUNC_PROTO, 0, 8),
+        (BtfKind::VAR, 4, 0),
+        (BtfKind::DATASEC, 0, 12),
+        (BtfKind::DECL_TAG, 4, 0),
+        (BtfKind::ENUM64, 0, 12),
+    ];
+    let mut i = 0;
+    while i < sizes.len() {
+        let (kind, info, elem) = sizes[i];
+        rows[kind.0 as usize] = [info, elem, 0, 0];
+        i += 1;
+    }
+    rows
+};
+
+/// Nothing but a header with all fields of this version, the layout, and the empty string.
+fn empty(base: Ptr<Btf>, layout: &[[u8; 4]]) -> Result<*const Btf, Fail> {
+    let (layout, strs): (&[u8], u32) = (layout.as_flattened(), u32::from(base.opt().is_none()));
+    let len = layout.len() as u32;
+    let mut bytes = vec![0x9f, 0xeb, 1, 0];
+    if cfg!(target_endian = "big") {
+        bytes.swap(0, 1);
+    }
+    for word in [32, 0, 0, len, strs, 0, len] {
+        bytes.extend_from_slice(&u32::to_ne_bytes(word));
+    }
+    bytes.extend_from_slice(layout);
+    bytes.resize(bytes.len() + strs as usize, 0);
+    let types = match base.opt() {
+        Some(base) => Types::parse_split(bytes, base.types()?)?,
+        None => Types::parse(bytes)?,
     };
-    Ok(give(Btf::building(builder).on(base.address())))
+    Ok(give(Btf::building(BtfBuilder::from_btf(&types)?).on(base.address())))
 }

@@ -198,6 +198,11 @@ impl State {
     /// `EINVAL` for types whose order can't be changed.
     pub fn raw(&mut self) -> Result<(*const u8, u32), Fail> {
         if self.raw.is_empty() {
+            if let Some(builder) = self.builder.as_ref().filter(|_| self.order == ByteOrder::NATIVE) {
+                // What refers to types that are still to come has bytes too.
+                self.raw = builder.to_bytes()?;
+                return Ok((self.raw.as_ptr(), self.raw.len() as u32));
+            }
             let types = self.types()?;
             if self.order == ByteOrder::NATIVE {
                 return Ok((types.raw().as_ptr(), types.raw().len() as u32));
