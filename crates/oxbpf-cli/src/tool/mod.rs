@@ -26,8 +26,11 @@ mod out;
 mod perf;
 mod pin;
 mod prog;
+mod proto;
 mod select;
+mod struct_ops;
 mod time;
+mod token;
 mod typed;
 
 use std::ffi::{OsStr, OsString};
@@ -101,6 +104,8 @@ const NOUNS: &[&Noun] = &[
     &perf::NOUN,
     &iter::NOUN,
     &feature::NOUN,
+    &struct_ops::NOUN,
+    &token::NOUN,
 ];
 
 /// Words of programs and maps, which several nouns share.
@@ -242,6 +247,14 @@ impl Tool {
             has.join(", ")
         );
         Ok(())
+    }
+
+    /// Says what was done, to people only.
+    pub(crate) fn note(&mut self, text: std::fmt::Arguments<'_>) {
+        if !self.out.is_json() {
+            // There is nobody to tell that standard error is gone.
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
     }
 
     /// Says what went wrong: on standard error, or in the JSON.

@@ -130,6 +130,13 @@ impl Out {
         result
     }
 
+    /// A value in text output, in the form of JSON in one line.
+    pub(crate) fn typed_word(&mut self, body: impl FnOnce(&mut Self)) {
+        (self.json, self.is_typed_text) = (Some(Layout::new(false)), true);
+        body(self);
+        (self.json, self.is_typed_text) = (None, false);
+    }
+
     /// Whether JSON is the form of text output.
     pub(crate) fn is_typed_text(&self) -> bool {
         self.is_typed_text

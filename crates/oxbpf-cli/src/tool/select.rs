@@ -54,7 +54,16 @@ pub(crate) fn open_id(kernel: &Kernel, kind: ObjectKind, id: u32) -> Result<Opti
     open_id_for(kernel, kind, id, Access::Read)
 }
 
-fn open_id_for(kernel: &Kernel, kind: ObjectKind, id: u32, access: Access) -> Result<Option<Handle>> {
+/// As [`open_id`], for `access`, which only maps tell apart.
+///
+/// # Errors
+/// As there.
+pub(crate) fn open_id_for(
+    kernel: &Kernel,
+    kind: ObjectKind,
+    id: u32,
+    access: Access,
+) -> Result<Option<Handle>> {
     let is_read_only = kind == ObjectKind::Map && access == Access::Read;
     let open_flags = if is_read_only { MapFlags::RDONLY.bits() } else { 0 };
     let mut command = oxbpf_kernel::Command::GetFdById(GetFdById { kind, id, open_flags, token: None });
@@ -188,7 +197,7 @@ pub(crate) fn prog_name(kernel: &Kernel, prog: &Handle, info: &ProgInfo) -> Stri
 }
 
 /// The name that BTF has for a program's first function.
-fn name_of_function(kernel: &Kernel, prog: &Handle, info: &ProgInfo) -> Option<String> {
+pub(crate) fn name_of_function(kernel: &Kernel, prog: &Handle, info: &ProgInfo) -> Option<String> {
     if info.btf_id == 0 || info.nr_func_info == 0 {
         return None;
     }

@@ -2,9 +2,12 @@
 //!
 //! The text form writes pointers and numbers of odd widths in hexadecimal without quotes, as bpftool does.
 
+use oxbpf::Kernel;
 use oxbpf_btf::{Btf, IntEncoding, Type, TypeId, TypeRef};
+use oxbpf_kernel::ObjectKind;
 
-use super::Out;
+use super::select::{info, name_of_function, open_id};
+use super::{Out, proto};
 
 /// Types in types.
 const MAX_DEPTH: u32 = 64;
@@ -15,6 +18,8 @@ pub(crate) struct Typed<'a> {
     pub(crate) btf: &'a Btf,
     /// Whether it is for people to read.
     pub(crate) is_text: bool,
+    /// Whether pointers to functions are numbers of this kernel's programs, as in the values of struct_ops maps.
+    pub(crate) callbacks: Option<&'a Kernel>,
 }
 
 /// `len` bytes from `at` on; what is not there is zero.
@@ -61,8 +66,11 @@ impl Typed<'_> {
                     None => out.number(value),
                 }
             }
-            Type::Ptr(_) => {
+            Type::Ptr(to) => {
                 let value = u64::from_le_bytes(native(bytes(data, 0, 8)));
+                if let Some(text) = self.callback(to, value) {
+                    return out.string(text);
+                }
                 match (self.is_text, value) {
                     (false, _) => out.number(value),
                     (true, 0) => out.string("(nil)"),
@@ -86,6 +94,23 @@ impl Typed<'_> {
             }),
             _ => self.unknown(out, "(unsupported-kind)"),
         }
+    }
+
+    /// A callback: what it takes and gives, and the program that is called.
+    fn callback(self, to: TypeId, value: u64) -> Option<String> {
+        let (kernel, id) = (self.callbacks?, u32::try_from(value).ok()?);
+        let t = self.btf.resolve_ref(to).ok()?;
+        let Type::FuncProto(_) = t.view() else { return None };
+        let proto = proto::text(self.btf, t.id())?;
+        if id == 0 {
+            return Some(format!("{proto} 0"));
+        }
+        let name = || {
+            let prog = open_id(kernel, ObjectKind::Prog, id).ok()??;
+            name_of_function(kernel, &prog, &info(kernel, &prog).ok()?)
+        };
+        let name = name().unwrap_or_else(|| "<unknown_prog_name>".to_owned());
+        Some(format!("{proto} {name}/prog_id:{id}"))
     }
 
     fn unknown(self, out: &mut Out, text: &str) {

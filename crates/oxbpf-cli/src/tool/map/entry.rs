@@ -74,7 +74,7 @@ impl Entries {
         if out.is_json() && !out.is_typed_text() {
             out.object(|out| self.show_json(out, key, value));
         } else if let Some(btf) = &self.btf {
-            out.object(|out| self.show_typed(out, Typed { btf, is_text: true }, key, value));
+            out.object(|out| self.show_typed(out, Typed { btf, is_text: true, callbacks: None }, key, value));
         } else {
             self.show_text(out, key, value);
         }
@@ -98,8 +98,9 @@ impl Entries {
             }
         }
         if let Some(btf) = &self.btf {
-            out.name("formatted")
-                .object(|out| self.show_typed(out, Typed { btf, is_text: false }, key, value));
+            out.name("formatted").object(|out| {
+                self.show_typed(out, Typed { btf, is_text: false, callbacks: None }, key, value)
+            });
         }
     }
 

@@ -11,8 +11,8 @@ use zerocopy::IntoBytes;
 
 use super::details::{Code, Details};
 use super::insn::{self, Symbols};
-use super::{graph, proto, show};
-use crate::tool::{Args, Out, Tool, generate};
+use super::{graph, show};
+use crate::tool::{Args, Out, Tool, generate, proto};
 
 /// What to show besides the text of instructions.
 #[derive(Clone, Copy, Debug, Default)]

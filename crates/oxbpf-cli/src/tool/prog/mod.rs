@@ -6,7 +6,7 @@ mod dump;
 mod graph;
 mod insn;
 mod load;
-mod proto;
+mod metadata;
 mod show;
 mod test_run;
 mod tracelog;

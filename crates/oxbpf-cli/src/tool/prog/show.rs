@@ -13,6 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use zerocopy::IntoBytes;
 
 use super::details::map_ids;
+use super::metadata;
 use crate::tool::holders::{self, Pids, Pins};
 use crate::tool::select::{ids, open_id, prog_name};
 use crate::tool::{Args, Out, Tool, time};
@@ -95,6 +96,7 @@ impl Shown<'_> {
         }
         holders::show_pins(out, info.id, self.pins.as_ref());
         holders::show_pids(out, info.id, &self.pids);
+        metadata::show(out, self.kernel, prog, info);
     }
 
     fn text(&self, out: &mut Out, prog: &Handle, info: &ProgInfo, is_orphaned: bool) {
@@ -127,6 +129,7 @@ impl Shown<'_> {
         }
         holders::show_pids(out, info.id, &self.pids);
         writeln!(out);
+        metadata::show(out, self.kernel, prog, info);
     }
 }
 

@@ -8,7 +8,7 @@ const MAX_LEN: usize = 1023;
 const MAX_NESTING: u32 = 64;
 
 /// The words of a type; `None` if it has none.
-pub(super) fn text(btf: &Btf, id: TypeId) -> Option<String> {
+pub(crate) fn text(btf: &Btf, id: TypeId) -> Option<String> {
     let mut text = String::new();
     write(btf, id, &mut text, 0)?;
     (!text.is_empty() && text.len() <= MAX_LEN).then_some(text)
