@@ -7,13 +7,14 @@ use anyhow::{Context, Result, bail};
 
 use crate::{root, run, say};
 
-/// Writes the C headers, and unless `headers` is asked for alone, rebuilds the example objects and the test objects with clang-19, as their Makefiles say.
+/// Writes the C headers and the page about them, and unless `headers` is asked for alone, rebuilds the example objects and the test objects with clang-19, as their Makefiles say.
 ///
 /// # Errors
 /// If clang is missing, a build fails, or `--check` finds a difference.
 pub fn main(args: &[String]) -> Result<()> {
     let check = args.iter().any(|a| a == "--check");
     crate::headers::main(check)?;
+    crate::drop_in::main(check)?;
     if args.iter().any(|a| a == "headers") {
         return Ok(());
     }

@@ -6,6 +6,7 @@ pub mod capi_test;
 pub mod ci;
 pub mod codegen;
 pub mod cross;
+pub mod drop_in;
 pub mod fuzz;
 pub mod headers;
 pub mod tidy;

@@ -522,7 +522,7 @@ LIBBPF_API int bpf_tc_hook_destroy(struct bpf_tc_hook *hook);
 LIBBPF_API int bpf_tc_query(const struct bpf_tc_hook *hook, struct bpf_tc_opts *opts);
 
 /**
- * Sets the XDP program of an interface.
+ * Sets the XDP program of an interface, or removes it: prog_fd is −1 then.
  *
  * @return what is said above, or 0; a negative error number, without the sign in errno too
  */
