@@ -1,6 +1,6 @@
 //! What becomes of each object of `testdata/corpus`, beside what C libbpf makes of it: the error of opening, programs and maps, what
 //! two simulated kernels are asked while it is loaded, and how that ends; its types as C, beside what bpftool writes; and what else
-//! becomes of its types.
+//! becomes of its types. And the same of objects that are relocated against the types of real kernels.
 //!
 //! `testdata/corpus/record.c` has the same rules for the kernels' answers, and writes the same text.
 
@@ -9,6 +9,8 @@ mod fake;
 
 #[path = "corpus/btf.rs"]
 mod btf;
+#[path = "corpus/kernels.rs"]
+mod kernels;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -302,10 +304,10 @@ fn command_line(state: &State, cmd: &Command<'_>) -> Option<String> {
     })
 }
 
-/// What the kernel is asked while the object is loaded, and how that ends.
-fn load_lines(object: &[u8], name: &str, is_old: bool) -> Vec<String> {
+/// What the kernel is asked while the object is loaded, and how that ends. `open` opens it.
+fn load_lines(types: &[u8], is_old: bool, open: impl Fn(&Fake) -> oxbpf::Result<OpenObject>) -> Vec<String> {
     let fake = Fake::new();
-    fake.fact(Fact::VmlinuxBtf, TRAPS.as_slice());
+    fake.fact(Fact::VmlinuxBtf, types);
     fake.fact(Fact::Kallsyms, KALLSYMS);
     fake.fact(Fact::KernelConfig, "");
     fake.fact(Fact::Modules, "");
@@ -318,7 +320,7 @@ fn load_lines(object: &[u8], name: &str, is_old: bool) -> Vec<String> {
         log.lock().unwrap().extend(command_line(&state.upgrade().unwrap(), cmd));
         None
     });
-    let loaded = open(&fake, object, name).and_then(OpenObject::load);
+    let loaded = open(&fake).and_then(OpenObject::load);
     let result = loaded.as_ref().err().map_or(0, |e| e.errno().0);
     let mut lines = lines.lock().unwrap().clone();
     lines.push(format!("result {result}"));
@@ -386,7 +388,8 @@ fn check(name: &str, object: &[u8], libbpf: &str) -> Result<(), Failed> {
     compare(&mut wrong, name, "open", &lines, &libbpf[0]);
     if lines[0] == "open 0" {
         for (part, kernel) in libbpf[1..].iter().zip(["new", "old"]) {
-            compare(&mut wrong, name, kernel, &load_lines(object, stem, kernel == "old"), part);
+            let lines = load_lines(&TRAPS, kernel == "old", |fake| open(fake, object, stem));
+            compare(&mut wrong, name, kernel, &lines, part);
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
@@ -425,7 +428,8 @@ fn main() {
             check(&case, &object, &libbpf).and_then(|()| check_types(&case, &object, &c, &btf))
         })
     };
-    let trials: Vec<Trial> = unpack("objects.zz").into_iter().map(trial).collect();
+    let mut trials: Vec<Trial> = unpack("objects.zz").into_iter().map(trial).collect();
     assert!(trials.len() >= 1000, "{} objects", trials.len());
+    trials.extend(kernels::trials());
     libtest_mimic::run(&args, trials).exit();
 }
