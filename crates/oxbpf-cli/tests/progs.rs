@@ -222,6 +222,24 @@ fn programs_are_loaded_pinned_and_run_as_with_bpftool() {
 }
 
 #[test]
+fn what_a_program_says_of_itself_is_shown() {
+    let Some(dir) = PinDir::new("metadata") else { return };
+    let prog = dir.at("prog");
+    does(&format!("prog load crates/oxbpf-cli/tests/objects/metadata.bpf.o {prog}"));
+    let ended = noun(format!("prog show pinned {prog}").split(' '));
+    let expect = "\tmetadata:\n\t\tauthor = \"someone\"\n\t\tlevel = 7\n\t\tpair = {\"a\":1,\"b\":\"xy\"}\n";
+    assert!(ended.out.ends_with(expect), "{}", ended.out);
+    let ended = noun(format!("-j prog show pinned {prog}").split(' '));
+    let json: serde_json::Value = serde_json::from_str(&ended.out).expect("JSON");
+    let expect = serde_json::json!({ "author": "someone", "level": 7, "pair": { "a": 1, "b": "xy" } });
+    assert_eq!(json["metadata"], expect);
+    if let Some(bpftool) = bpftool() {
+        check_same(&bpftool, &format!("prog show pinned {prog}"));
+        check_same(&bpftool, &format!("-j prog show pinned {prog}"));
+    }
+}
+
+#[test]
 fn a_load_that_fails_leaves_nothing_behind() {
     let Some(dir) = PinDir::new("undo") else { return };
     let object = "testdata/objects/call_chain.o";
