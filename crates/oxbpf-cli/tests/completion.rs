@@ -45,9 +45,6 @@ fn words_are_those_of_the_help() {
     check(&["prog", "dump", "xlated", "pin"], &["pinned"]);
     check(&["prog", "load", "a.o", "/p", "off"], &["offload_dev"]);
     check(&["--pre"], &["--pretty"]);
-    check(
-        &["prog", "load", "examples/xdpcount.bpf."],
-        &["examples/xdpcount.bpf.c", "examples/xdpcount.bpf.o"],
-    );
+    check(&["prog", "load", "ARCHIT"], &["ARCHITECTURE.md"]);
     check(&["prog", "nonsense", "zzz"], &[]);
 }
