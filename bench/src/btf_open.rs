@@ -35,6 +35,6 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
         }
     }
     let figures = vec![Figure::of("oxbpf", ours), Figure::of("libbpf", libbpf), Figure::of("aya", aya)];
-    let target = Target::Ratio("libbpf", 1.0 / 3.0);
+    let target = Target::Ratio("libbpf", 0.25);
     Ok(vec![Row { name: "btf_open", what: "open vmlinux BTF", unit: "ms", figures, target }])
 }
