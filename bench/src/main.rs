@@ -6,6 +6,7 @@
 //!
 //! A group is one file with a function that gives its rows, and one line in [`GROUPS`].
 
+mod attach;
 mod btf_open;
 mod btf_ops;
 mod core;
@@ -50,6 +51,7 @@ const GROUPS: &[Group] = &[
     Group::new("core", core::ROWS, core::rows).growth(core::GROWTH),
     Group::new("gen_loader", gen_loader::ROWS, gen_loader::rows).growth(gen_loader::GROWTH),
     Group::new("link", link::ROWS, link::rows).growth(link::GROWTH),
+    Group::new("attach", attach::ROWS, attach::rows),
     Group::new("ring_drain", &["ring_drain"], ring_drain::rows),
     Group::new("uprobe_syms", &["uprobe_syms"], uprobe_syms::rows),
     Group::new("binary_size", &["binary_size"], size::rows),

@@ -3,7 +3,8 @@
  * What C libbpf asks of a kernel to attach a program: one line a request. The kernel is made up here, new
  * or old, so that the lines are the same on every machine:
  *
- *     cc attach.c libbpf.a -lelf -lz -o attach && ./attach new > new.libbpf.txt && ./attach old > old.libbpf.txt
+ *     cc attach.c libbpf.a -lelf -lz -o attach && ./attach new > new.libbpf.txt && ./attach old > old.libbpf.txt &&
+ *     ./attach ops > ops.libbpf.txt
  */
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
@@ -373,6 +374,35 @@ static int quiet(enum libbpf_print_level level, const char *format, va_list args
 	return 0;
 }
 
+static struct bpf_object *loaded(const char *path)
+{
+	struct bpf_object *obj = bpf_object__open_file(path, NULL);
+
+	return bpf_object__load(obj) ? exit(5), NULL : obj;
+}
+
+static struct bpf_link *exchanged(struct bpf_link *link, struct bpf_map *map)
+{
+	bpf_link__update_map(link, map);
+	return link;
+}
+
+/* Structs of callbacks, of a new kernel with the types of the running one. */
+static int struct_ops(void)
+{
+	struct bpf_object *obj;
+
+	is_new = 1;
+	setvbuf(stdout, NULL, _IONBF, 0);
+	libbpf_set_print(quiet);
+	obj = loaded("../objects/struct_ops.o");
+	SHOW("struct_ops", bpf_map__attach_struct_ops(bpf_object__find_map_by_name(obj, "at_once")));
+	SHOW("struct_ops.link", bpf_map__attach_struct_ops(bpf_object__find_map_by_name(obj, "by_link")));
+	SHOW("struct_ops.link update", exchanged(bpf_map__attach_struct_ops(bpf_object__find_map_by_name(obj, "by_link")),
+						  bpf_object__find_map_by_name(obj, "by_link")));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *target = "../usdt/target", *syms[] = { "f", "g" };
@@ -381,6 +411,8 @@ int main(int argc, char **argv)
 	struct bpf_program *kprobe, *prog;
 	struct bpf_object *obj;
 
+	if (!strcmp(argv[1], "ops"))
+		return struct_ops();
 	is_new = !strcmp(argv[1], "new");
 	setvbuf(stdout, NULL, _IONBF, 0);
 	if (!mkdtemp(root))

@@ -34,8 +34,6 @@ const SUITES: &[(&str, &[&str])] = &[
             "--test",
             "net_sections",
             "--test",
-            "kill",
-            "--test",
             "net_faults",
         ],
     ),

@@ -8,29 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fake::{Fake, object};
-use oxbpf_btf::BtfBuilder;
-use oxbpf_kernel::Fact;
 use oxbpf_uapi::Errno;
-
-/// The objects' own types, with the value type that a struct_ops needs.
-fn kernel_with_types_of(path: &str) -> Fake {
-    let fake = Fake::new();
-    let open = fake.builder().open_file(object(path)).unwrap();
-    let mut types = BtfBuilder::from_btf(open.btf().unwrap()).unwrap();
-    for name in ["tcp_congestion_ops", "tcp_congestion_ops___next"] {
-        if let Some(id) = open.btf().unwrap().find(name, oxbpf_uapi::BtfKind::STRUCT) {
-            let size = open.btf().unwrap().get(id).unwrap().size();
-            types.add_struct(&format!("bpf_struct_ops_{name}"), size + 64).unwrap();
-            types.add_field("data", id, 64 * 8, 0).unwrap();
-        }
-    }
-    fake.fact(Fact::VmlinuxBtf, types.to_bytes().unwrap());
-    fake
-}
 
 /// Loads with the request number `failing` refused. Gives how many requests there were, and whether the load went well.
 fn load(path: &str, failing: usize, errno: Errno) -> (usize, bool) {
-    let fake = kernel_with_types_of(path);
+    let fake = Fake::new().with_struct_ops_of(path);
     let count = Arc::new(AtomicUsize::new(0));
     let counter = count.clone();
     fake.refuse(move |_| (counter.fetch_add(1, Ordering::Relaxed) == failing).then_some(errno));

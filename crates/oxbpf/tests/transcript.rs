@@ -6,7 +6,10 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod fake;
 
+use std::sync::{Arc, Mutex};
+
 use fake::{Fake, object};
+use oxbpf_kernel::{Command, LinkSource, Target};
 use oxbpf_uapi::Insn;
 use oxbpf_uapi::insn::{BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE};
 use zerocopy::IntoBytes;
@@ -111,6 +114,53 @@ fn commands_for_sampling_agree_with_libbpf() {
 #[test]
 fn commands_for_sections_of_strings_agree_with_libbpf() {
     check("shapes");
+}
+
+/// A command that concerns links of structs of callbacks, as `testdata/attach/attach.c` writes it.
+fn struct_ops_line(cmd: &Command<'_>) -> Option<String> {
+    Some(match cmd {
+        Command::MapUpdateElem(r) => {
+            format!("MAP_UPDATE_ELEM key={} flags={:x}", u32::from_ne_bytes(r.key.try_into().ok()?), r.flags)
+        }
+        Command::MapDeleteElem(r) => {
+            format!("MAP_DELETE_ELEM key={}", u32::from_ne_bytes(r.key.try_into().ok()?))
+        }
+        Command::LinkCreate(r) => {
+            assert!(matches!(r.source, LinkSource::Map(_)) && matches!(r.target, Target::None));
+            format!(
+                "LINK_CREATE attach_type={} flags={:x} target=0 btf_id=0 cookie=0",
+                r.attach_type.0, r.flags
+            )
+        }
+        Command::LinkUpdate(r) => {
+            assert!(matches!(r.new, LinkSource::Map(_)));
+            format!("LINK_UPDATE flags={:x} old={}", r.flags, u8::from(r.old.is_some()))
+        }
+        _ => return None,
+    })
+}
+
+#[test]
+fn requests_of_struct_ops_are_those_of_libbpf() {
+    let path = "testdata/objects/struct_ops.o";
+    let fake = Fake::new().with_struct_ops_of(path);
+    let loaded = fake.builder().open_file(object(path)).unwrap().load().unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let lines = asked.clone();
+    fake.refuse(move |cmd| {
+        lines.lock().unwrap().extend(struct_ops_line(cmd));
+        None
+    });
+    let title = |title: &str| asked.lock().unwrap().push(format!("# {title}"));
+    title("struct_ops");
+    loaded.map("at_once").unwrap().attach_struct_ops().unwrap().detach().unwrap();
+    title("struct_ops.link");
+    loaded.map("by_link").unwrap().attach_struct_ops().unwrap().detach().unwrap();
+    title("struct_ops.link update");
+    let map = loaded.map("by_link").unwrap();
+    map.attach_struct_ops().unwrap().update_map(&map).unwrap();
+    let libbpf = std::fs::read_to_string(object("testdata/attach/ops.libbpf.txt")).unwrap();
+    assert_eq!(*asked.lock().unwrap(), libbpf.lines().collect::<Vec<_>>());
 }
 
 /// FNV-1a over the instructions, with the descriptors of maps as zero.

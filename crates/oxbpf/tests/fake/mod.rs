@@ -10,8 +10,8 @@ use std::time::Duration;
 use oxbpf::{Kernel, ObjectBuilder};
 use oxbpf_btf::{BtfBuilder, FuncLinkage, TypeId};
 use oxbpf_kernel::{
-    Backend, Blob, Command, Fact, Handle, InfoBuffers, LogBuf, Mapping, NlError, NlMessage, Opening,
-    PerfRequest, PollSet, ProgLoad, Prot, Reply,
+    Backend, Blob, Command, Fact, Handle, InfoBuffers, LinkSource, LogBuf, Mapping, NlError, NlMessage,
+    Opening, PerfRequest, PollSet, ProgLoad, Prot, Reply,
 };
 use oxbpf_uapi::info::MapInfo;
 use oxbpf_uapi::{Errno, Insn, MapType};
@@ -120,6 +120,21 @@ impl Fake {
         self
     }
 
+    /// Gives the kernel the object's own types, with the value types that its structs of callbacks need.
+    pub(crate) fn with_struct_ops_of(self, path: &str) -> Self {
+        let open = self.builder().open_file(object(path)).unwrap();
+        let mut types = BtfBuilder::from_btf(open.btf().unwrap()).unwrap();
+        for name in ["tcp_congestion_ops", "tcp_congestion_ops___next"] {
+            if let Some(id) = open.btf().unwrap().find(name, oxbpf_uapi::BtfKind::STRUCT) {
+                let size = open.btf().unwrap().get(id).unwrap().size();
+                types.add_struct(&format!("bpf_struct_ops_{name}"), size + 64).unwrap();
+                types.add_field("data", id, 64 * 8, 0).unwrap();
+            }
+        }
+        self.fact(Fact::VmlinuxBtf, types.to_bytes().unwrap());
+        self
+    }
+
     /// Commands that start with `word`.
     pub(crate) fn asked_for(&self, word: &str) -> Vec<String> {
         self.asked().into_iter().filter(|a| a.starts_with(word)).collect()
@@ -170,6 +185,16 @@ impl Fake {
                 }
                 self.0.maps.lock().unwrap().insert(handle.number(), FakeMap { info, ..FakeMap::default() });
                 Ok(Reply::Handle(handle))
+            }
+            // Links of structs of callbacks; programs have none here.
+            Command::LinkCreate(req) if matches!(req.source, LinkSource::Map(_)) => {
+                Ok(Reply::Handle(self.new_handle()))
+            }
+            Command::LinkUpdate(_) => Ok(Reply::Done),
+            Command::MapDeleteElem(req) => {
+                let mut maps = self.0.maps.lock().unwrap();
+                let map = maps.get_mut(&req.map.number()).ok_or(Errno::EBADF)?;
+                map.entries.remove(req.key).map(|_| Reply::Done).ok_or(Errno::ENOENT)
             }
             Command::MapUpdateElem(req) => {
                 let mut maps = self.0.maps.lock().unwrap();
