@@ -1,11 +1,11 @@
 //! What becomes of an object's types, beside what C libbpf makes of them: values as text, the bytes in the other byte order, as a split
-//! BTF, distilled, relocated, deduplicated. `testdata/corpus/btf.c` does the same.
+//! BTF, distilled, relocated, deduplicated. `testdata/corpus/btf.c` does the same. And as text that is read back.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use oxbpf_btf::dump_data::{DumpDataOpts, dump_data};
-use oxbpf_btf::{Btf, BtfBuilder, BtfError, BtfExt, ByteOrder, Type, TypeId};
+use oxbpf_btf::{Btf, BtfBuilder, BtfError, BtfExt, ByteOrder, Type, TypeId, text};
 
 use super::{TRAPS, hash, hash_more};
 
@@ -121,6 +121,9 @@ pub(super) fn line(btf: &[u8], ext: Option<&[u8]>) -> String {
     let mut line = format!("values={:016x}", values(&parse()));
     write!(line, " swap={}", bytes(&parse().with_byte_order(ByteOrder::Big), &[])).unwrap();
     let btf = parse();
+    let printed = text::print(&btf);
+    let read = text::parse(&printed).unwrap_or_else(|e| panic!("{e}\n{printed}"));
+    assert_eq!(text::print(&read), printed, "text that is read back");
     let split = split(&btf);
     write!(line, " split={}", shown(split.as_ref())).unwrap();
     if let Ok(split) = split {
