@@ -214,7 +214,6 @@ fn programs_are_loaded_pinned_and_run_as_with_bpftool() {
         (format!("pinned {prog} data_in - ctx_in -"), "cannot use standard input for both"),
         (format!("pinned {prog} data_ x"), "ambiguous prefix: 'data_' could be"),
         (format!("pinned {prog} data_in {}", file("none")), "No such file"),
-        (format!("pinned {prog} data_in /dev/null"), "failed to run program: EINVAL"),
         (format!("pinned {prog} repeat many"), "can't parse \"many\" as repeat number"),
     ] {
         fails(&format!("prog run {words}"), why);
@@ -271,6 +270,9 @@ fn a_load_that_fails_leaves_nothing_behind() {
 #[test]
 fn autoattach_pins_links_and_what_cannot_attach_itself() {
     let Some(dir) = PinDir::new("autoattach") else { return };
+    if testkit::kernel_release().is_none_or(|r| r < (testkit::KernelRelease { major: 5, minor: 15 })) {
+        return skip_this("no links of perf events");
+    }
     let (hello, xdp) = (dir.at("hello"), dir.at("xdp"));
     does(&format!("prog load examples/hello.bpf.o {hello} autoattach"));
     let ended = noun(format!("link show pinned {hello}").split(' '));
