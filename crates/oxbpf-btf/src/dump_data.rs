@@ -7,13 +7,15 @@
 //! }
 //! ```
 //!
-//! The text equals libbpf's (1.7), habits included, because tools and tests compare it:
+//! The text equals libbpf's (1.8), habits included, because tools and tests compare it:
 //!
 //! * Without [`DumpDataOpts::emit_zeroes`], a nested struct or union counts as zero if its first member is.
 //! * After the first array of characters, all one-byte integers print as characters, and zero elements of later
 //!   arrays are skipped.
 //! * An enumerator of 2^31 or more in a 32-bit enumeration is not named.
 //! * A value without a name in a signed enumeration is not followed by a comma and a new line.
+//!
+//! Where libbpf reads behind the end of the data, the bytes that are missing count as no zeroes here, and elements of arrays end there.
 //!
 //! To show values to people or as JSON, use [`decode`](crate::value::decode) instead, which has no such habits.
 
