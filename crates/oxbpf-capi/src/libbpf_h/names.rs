@@ -71,7 +71,9 @@ fn probe(opts: Raw, ask: impl FnOnce(&Features) -> oxbpf::Result<bool>) -> Resul
     if !opts.is_null() {
         return Err(Fail::INVAL);
     }
-    Ok(c_int::from(ask(&Features::of(kernel()))?))
+    // Whoever asks for hundreds of features wants the answers, and no line for each that can't be told.
+    let answer = ask(&Features::of(kernel())).map_err(|error| Fail(error.errno().0))?;
+    Ok(c_int::from(answer))
 }
 
 const VERSION: &CStr = c"v1.8";
