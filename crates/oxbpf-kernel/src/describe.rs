@@ -24,17 +24,6 @@ struct Named {
     map_type: MapType,
 }
 
-/// Map types whose values are descriptors.
-const DESCRIPTOR_MAPS: [MapType; 7] = [
-    MapType::PROG_ARRAY,
-    MapType::PERF_EVENT_ARRAY,
-    MapType::CGROUP_ARRAY,
-    MapType::ARRAY_OF_MAPS,
-    MapType::HASH_OF_MAPS,
-    MapType::SOCKMAP,
-    MapType::SOCKHASH,
-];
-
 impl Names {
     /// Names a new reference. A number that was used before now means the new object.
     pub(crate) fn add(&mut self, handle: &Handle, kind: &'static str, map_type: MapType) -> String {
@@ -154,7 +143,7 @@ impl Fields<'_> {
     /// A value of a map, which may be a descriptor.
     fn value(&mut self, map: &Handle, value: &[u8]) -> &mut Self {
         let number = value.try_into().map(i32::from_ne_bytes).ok();
-        let number = number.filter(|_| DESCRIPTOR_MAPS.contains(&self.names.map_type(map)));
+        let number = number.filter(|_| self.names.map_type(map).holds_descriptors());
         match number.and_then(|n| self.names.by_number.get(&n)) {
             Some(named) => {
                 let name = named.name.clone();

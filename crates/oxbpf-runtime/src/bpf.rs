@@ -147,7 +147,7 @@ fn map_create(state: &State, req: &MapCreate<'_>) -> Result<Reply, Errno> {
         btf_value_type_id: req.btf_value_type_id,
         lock: btf.and_then(|b| maps::lock_offset(&b.btf, TypeId(req.btf_value_type_id))),
     };
-    let inner = req.inner_map.filter(|_| maps::holds_maps(params.map_type));
+    let inner = req.inner_map.filter(|_| params.map_type.holds_maps());
     let inner = inner.map(|m| map_of(m)).transpose()?.map(|m| m.params.clone());
     let access = Access::of_flags(params.map_flags)?;
     let map = Map::create(state.registry.new_id(ObjectKind::Map), params, &state.map_env(), inner)?;

@@ -57,7 +57,7 @@ fn update_one(state: &State, map: &MapRef, key: &[u8], value: &[u8], flags: u64)
     check_key(map, key)?;
     let value = value.get(..map.user_value_len(state.cpus)).ok_or(Errno::EINVAL)?;
     map.user_writes.fetch_add(1, Ordering::Relaxed);
-    if maps::holds_objects(map.params.map_type) {
+    if map.params.map_type.holds_refs() {
         map.ops.check_write(key, flags)?;
         let number = value.try_into().map(i32::from_ne_bytes).map_err(|_| Errno::EINVAL)?;
         return map.ops.write_object(key, state.registry.by_number(number)?, flags);

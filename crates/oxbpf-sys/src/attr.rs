@@ -80,19 +80,8 @@ pub(crate) struct MapShape {
 
 impl MapShape {
     pub(crate) fn new(map_type: MapType, key_size: u32, value_size: u32, possible_cpus: usize) -> Self {
-        let per_cpu = Self::is_per_cpu(map_type);
+        let per_cpu = map_type.is_per_cpu();
         Self { key_size: key_size as usize, value_size: value_size as usize, per_cpu, possible_cpus }
-    }
-
-    /// Whether a key of such a map has a value for each possible CPU.
-    pub(crate) fn is_per_cpu(map_type: MapType) -> bool {
-        [
-            MapType::PERCPU_HASH,
-            MapType::LRU_PERCPU_HASH,
-            MapType::PERCPU_ARRAY,
-            MapType::PERCPU_CGROUP_STORAGE,
-        ]
-        .contains(&map_type)
     }
 
     /// Bytes of a value in user space. With `BPF_F_CPU` or `BPF_F_ALL_CPUS` the kernel moves one value; older kernels

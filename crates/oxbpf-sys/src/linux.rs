@@ -64,7 +64,7 @@ impl Linux {
     /// Sizes of a map's keys and values.
     pub(crate) fn map_shape(&self, map: &Handle) -> Result<MapShape, Errno> {
         let note = self.map_note(map)?;
-        let cpus = if MapShape::is_per_cpu(note.map_type) { self.possible_cpus()? } else { 1 };
+        let cpus = if note.map_type.is_per_cpu() { self.possible_cpus()? } else { 1 };
         Ok(MapShape::new(note.map_type, note.key_size, note.value_size, cpus))
     }
 

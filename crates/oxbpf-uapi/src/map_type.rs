@@ -363,6 +363,21 @@ impl MapType {
     pub fn is_per_cpu(self) -> bool {
         self.info().is_some_and(|i| i.per_cpu)
     }
+
+    /// Whether values are references to other objects, which commands write as descriptors and read as ids.
+    pub fn holds_refs(self) -> bool {
+        self.info().is_some_and(|i| i.value == ValueRule::Fd)
+    }
+
+    /// Whether values are descriptors when they are written: of other objects, or of sockets.
+    pub fn holds_descriptors(self) -> bool {
+        self.info().is_some_and(|i| matches!(i.value, ValueRule::Fd | ValueRule::Socket))
+    }
+
+    /// Whether values are references to maps.
+    pub fn holds_maps(self) -> bool {
+        matches!(self, Self::ARRAY_OF_MAPS | Self::HASH_OF_MAPS)
+    }
 }
 
 #[cfg(test)]
@@ -375,6 +390,7 @@ mod tests {
         assert!(!MapType::ARRAY.allows(MapOps::DELETE));
         assert!(!MapType::RINGBUF.allows(MapOps::LOOKUP));
         assert!(MapType(1000).allows(ALL), "the kernel decides about types it knows and we do not");
+        assert!(MapType::XSKMAP.holds_refs() && !MapType::SOCKMAP.holds_refs());
         assert!(MapType::PERCPU_ARRAY.is_per_cpu() && !MapType::ARRAY.is_per_cpu());
         assert_eq!(MapType::LPM_TRIE.info().unwrap().required, MapFlags::NO_PREALLOC);
         assert!(!MapType::LRU_HASH.info().unwrap().flags.contains(MapFlags::NO_PREALLOC));

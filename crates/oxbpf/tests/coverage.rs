@@ -1,7 +1,8 @@
 //! The tables of `docs/coverage.md`: what attaches, and on which kernels a test has seen it run.
 //!
 //! They are made from the tables in code (section names, with their types) and from `testdata/attach/results.txt`, which has a
-//! line for each kernel and section: `7.2 kprobe pass`, or why not. `OXBPF_BLESS=1 cargo test -p oxbpf --test coverage` writes the
+//! line for each kernel and section: `7.2 kprobe pass`, or why not; those of maps from `testdata/maps/results.txt`, with what worked on each
+//! type: `7.2 queue lookup update lookup_and_delete`. `OXBPF_BLESS=1 cargo test -p oxbpf --test coverage` writes the
 //! document again after either has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,8 @@ use std::fmt::Write as _;
 
 use oxbpf_object::AttachKind;
 use oxbpf_object::sec_def::{SEC_DEFS, SecDef};
-use oxbpf_uapi::{AttachType, LinkType, ProgType};
+use oxbpf_uapi::map_type::MapOps;
+use oxbpf_uapi::{AttachType, LinkType, MapType, ProgType};
 
 /// The kernels of the matrix. 6.18 is built without kprobes, and refuses fentry and LSM programs.
 const KERNELS: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "7.2"];
@@ -163,6 +165,7 @@ fn document(results: &Results) -> String {
     grouped(&mut out, results, "Link types", |def| {
         link_type(def).map_or_else(|| "-".to_owned(), |t| t.to_string())
     });
+    maps(&mut out, &MapResults::read());
     out += "\n## Without a kernel\n\n";
     for def in SEC_DEFS {
         if let Some(why) = why_nowhere(def) {
@@ -172,6 +175,74 @@ fn document(results: &Results) -> String {
     out += "- Offload to devices (`XdpMode::Hw`, `ifindex` of programs and maps): no machine here has such a device; the\n  \
             requests are compared with libbpf's.\n";
     out
+}
+
+/// The operations of a map type that worked on each kernel: `7.2 hash lookup update …` a line.
+struct MapResults(BTreeMap<(String, String), Vec<String>>);
+
+/// Map types whose operations are tested elsewhere.
+const MAPS_ELSEWHERE: [(MapType, &str); 2] = [
+    (MapType::STRUCT_OPS, "`tests/struct_ops.rs`"),
+    (MapType::INSN_ARRAY, "objects with jump tables, in the corpus"),
+];
+
+impl MapResults {
+    fn read() -> Self {
+        let text = std::fs::read_to_string(testkit::testdata("maps/results.txt")).unwrap();
+        let line = |line: &str| {
+            let mut words = line.split_whitespace().map(str::to_owned);
+            let key = (words.next()?, words.next()?);
+            Some((key, words.collect()))
+        };
+        Self(text.lines().filter_map(line).collect())
+    }
+
+    fn works(&self, kernel: &str, map_type: &str, op: &str) -> bool {
+        let key = (kernel.to_owned(), map_type.to_owned());
+        self.0.get(&key).is_some_and(|ops| ops.iter().any(|o| o == op))
+    }
+
+    /// The first kernel from which on it works.
+    fn since(&self, map_type: &str, op: &str) -> Option<&'static str> {
+        let works = |kernel: &&&str| self.works(kernel, map_type, op);
+        KERNELS.iter().rev().take_while(works).last().copied()
+    }
+}
+
+fn maps(out: &mut String, results: &MapResults) {
+    *out += "\n## Maps\n\n\
+             The first of the kernels above on which each command was seen to work on each type of map, and on all after it\n\
+             (`maps::every_operation_of_every_type`); `-` is refused. `testdata/maps/results.txt` has all that worked. An empty row is a type\n\
+             whose memory is shared in place of commands.\n\n";
+    let ops = MapOps::all().iter_names().map(|(name, _)| name.to_lowercase());
+    let ops: Vec<String> = ops.collect();
+    writeln!(out, "| Map type | {} |", ops.join(" | ").replace('_', " ")).unwrap();
+    writeln!(out, "| --- |{}", " --- |".repeat(ops.len())).unwrap();
+    for map_type in MapType::ALL.iter().filter(|t| **t != MapType::UNSPEC) {
+        if MAPS_ELSEWHERE.iter().any(|(elsewhere, _)| elsewhere == map_type) {
+            continue;
+        }
+        let name = map_type.short_name().unwrap();
+        let cells: Vec<&str> = ops.iter().map(|op| results.since(name, op).unwrap_or("-")).collect();
+        writeln!(out, "| `{name}` | {} |", cells.join(" | ")).unwrap();
+    }
+    out.push('\n');
+    for (map_type, place) in MAPS_ELSEWHERE {
+        writeln!(out, "- `{}`: {place}.", map_type.short_name().unwrap()).unwrap();
+    }
+    *out += "- `cgroup_storage`, `percpu_cgroup_storage`: updates need a program that is attached to a control group.\n\
+             - `xskmap`: Linux 7.2 takes sockets with rings only, which the test does not make.\n";
+}
+
+#[test]
+fn every_type_of_map_was_made_on_a_kernel() {
+    let results = MapResults::read();
+    for map_type in MapType::ALL.iter().filter(|t| **t != MapType::UNSPEC) {
+        let name = map_type.short_name().unwrap();
+        let is_elsewhere = MAPS_ELSEWHERE.iter().any(|(elsewhere, _)| elsewhere == map_type);
+        let somewhere = KERNELS.iter().any(|k| results.0.contains_key(&((*k).to_owned(), name.to_owned())));
+        assert!(somewhere != is_elsewhere, "{name}");
+    }
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub(super) fn create_hash(
 
 fn make(p: &MapParams, inner: Option<&MapParams>, is_array: bool) -> Result<Box<dyn MapOps>, Errno> {
     match inner.map(|i| i.map_type) {
-        None if super::holds_maps(p.map_type) => return Err(Errno::EINVAL),
+        None if p.map_type.holds_maps() => return Err(Errno::EINVAL),
         // One level of nesting is all there is.
         Some(MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS) => return Err(Errno::EINVAL),
         Some(MapType::PROG_ARRAY) => return Err(Errno::ENOTSUPP),

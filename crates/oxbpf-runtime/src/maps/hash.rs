@@ -87,7 +87,7 @@ pub(super) fn create(
     env: &MapEnv,
     _inner: Option<&MapParams>,
 ) -> Result<Box<dyn MapOps>, Errno> {
-    let is_per_cpu = super::is_per_cpu(p.map_type);
+    let is_per_cpu = p.map_type.is_per_cpu();
     let evicts = matches!(p.map_type, MapType::LRU_HASH | MapType::LRU_PERCPU_HASH);
     p.allow_flags(
         flags::ACCESS | flags::PROG_ACCESS | flags::NO_PREALLOC | flags::NO_COMMON_LRU | flags::ZERO_SEED,

@@ -83,7 +83,7 @@ impl MapParams {
     /// Fails for a per-CPU value that is larger than the kernel's unit of per-CPU memory.
     pub(crate) fn check_per_cpu(&self) -> Result<(), Errno> {
         const MAX: u32 = 32 << 10;
-        if is_per_cpu(self.map_type) && self.value_size > MAX { Err(Errno::E2BIG) } else { Ok(()) }
+        if self.map_type.is_per_cpu() && self.value_size > MAX { Err(Errno::E2BIG) } else { Ok(()) }
     }
 
     /// Fails for `BPF_F_LOCK` where values have no lock.
@@ -298,14 +298,14 @@ impl Map {
     }
 
     pub(crate) fn is_per_cpu(&self) -> bool {
-        is_per_cpu(self.params.map_type)
+        self.params.map_type.is_per_cpu()
     }
 
     /// Bytes of a value as user space copies it.
     pub(crate) fn user_value_len(&self, cpus: u32) -> usize {
         match self.params.map_type {
-            t if is_per_cpu(t) => self.params.value_stride() as usize * cpus as usize,
-            t if holds_objects(t) => 4,
+            t if t.is_per_cpu() => self.params.value_stride() as usize * cpus as usize,
+            t if t.holds_refs() => 4,
             _ => self.params.value_size as usize,
         }
     }
@@ -322,23 +322,6 @@ pub(crate) fn address_of(id: u32) -> u64 {
 pub(crate) fn id_of(address: u64) -> Option<u32> {
     let offset = address.checked_sub(MAP_BASE)?;
     (offset % 4096 == 0).then(|| u32::try_from(offset >> 12).ok())?
-}
-
-pub(crate) fn is_per_cpu(map_type: MapType) -> bool {
-    matches!(map_type, MapType::PERCPU_HASH | MapType::PERCPU_ARRAY | MapType::LRU_PERCPU_HASH)
-}
-
-/// Whether values are references to maps.
-pub(crate) fn holds_maps(map_type: MapType) -> bool {
-    matches!(map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS)
-}
-
-/// Whether values are references to other objects, which user space writes as numbers and reads as ids.
-pub(crate) fn holds_objects(map_type: MapType) -> bool {
-    matches!(
-        map_type,
-        MapType::PROG_ARRAY | MapType::PERF_EVENT_ARRAY | MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS
-    )
 }
 
 /// The error number of a failed allocation.

@@ -174,7 +174,7 @@ pub(super) fn map_type(kernel: &Kernel, map_type: MapType, ifindex: u32) -> Resu
     if info.key == KeyRule::Fd {
         btf = Some(storage_btf(kernel).map_err(Error::kernel)?);
     }
-    if matches!(map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS) {
+    if map_type.holds_maps() {
         inner = Some(smallest_hash(kernel).map_err(Error::kernel)?);
     }
     let is_struct_ops = info.value == ValueRule::StructOps;

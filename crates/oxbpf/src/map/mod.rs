@@ -4,8 +4,10 @@
 //! methods. Keys and values are bytes of the map's sizes, checked before any call; [`TypedMap`] gives them types.
 
 mod batch;
+mod by_type;
 mod ops;
 mod shape;
+mod shared;
 mod typed;
 
 use core::fmt;
@@ -16,6 +18,7 @@ use oxbpf_kernel::{Kernel, MapCreate, MapFd, Mapping, ObjectKind, Prot};
 use oxbpf_object::{MapId, MapOrigin, MapSpec};
 use oxbpf_uapi::Cmd;
 use oxbpf_uapi::MapType;
+use oxbpf_uapi::flags::ObjFlags;
 use oxbpf_uapi::info::MapInfo;
 
 use crate::error::{At, Error, Frame, Result};
@@ -23,10 +26,12 @@ use crate::ids::{self, OpenId};
 use crate::object::state::MapRow;
 
 pub use batch::{Batch, Batches};
+pub use by_type::prefix_key;
 pub use ops::Keys;
 pub(crate) use shape::MapShape;
 pub use shape::possible_cpus;
-pub use typed::TypedMap;
+pub use shared::SharedMap;
+pub use typed::{TypedMap, TypedPerCpuMap};
 
 /// A map with a reference of its own. Dropping it closes the reference.
 #[derive(Clone)]
@@ -59,10 +64,19 @@ impl OwnedMap {
     /// `NotFound` if nothing is there.
     #[doc(alias = "bpf_obj_get")]
     pub fn open_pinned(kernel: &Kernel, path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_pinned_with(kernel, path, ObjFlags::empty())
+    }
+
+    /// Opens the map that is pinned at `path` for reading or writing only (`RDONLY`, `WRONLY`).
+    ///
+    /// # Errors
+    /// `NotFound` if nothing is there; `PermissionDenied` if the file's mode does not allow it.
+    #[doc(alias = "bpf_obj_get_opts")]
+    pub fn open_pinned_with(kernel: &Kernel, path: impl AsRef<Path>, flags: ObjFlags) -> Result<Self> {
         let path = path.as_ref();
-        let handle =
-            kernel.obj_get(path, 0).at(|| Frame::Command(Cmd::OBJ_GET)).at(|| Frame::Path(path.into()))?;
-        Self::from_fd(kernel, MapFd(handle)).at(|| Frame::Path(path.into()))
+        let at = || Frame::Path(path.into());
+        let handle = kernel.obj_get(path, flags.bits()).at(|| Frame::Command(Cmd::OBJ_GET)).at(at)?;
+        Self::from_fd(kernel, MapFd(handle)).at(at)
     }
 
     /// Opens the map with a kernel id. Linux 4.13; needs CAP_SYS_ADMIN.
@@ -170,6 +184,16 @@ impl OwnedMap {
         crate::object::pin(&self.kernel, path, &self.fd).at(|| self.frame())
     }
 
+    /// Removes a name that [`pin`](Self::pin) gave. The map lives on.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such name.
+    #[doc(alias = "bpf_map__unpin")]
+    pub fn unpin(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        self.kernel.unpin(path).at(|| Frame::Path(path.into())).at(|| self.frame())
+    }
+
     /// Maps `len` bytes of the map's memory from `offset`: arrays with `BPF_F_MMAPABLE` (Linux 5.5), arenas.
     ///
     /// # Errors
@@ -194,6 +218,14 @@ impl OwnedMap {
     /// `InvalidInput` if `K` or `V` has not the map's size, or the map has a value for each CPU.
     pub fn typed<K, V>(&self) -> Result<TypedMap<'_, K, V>> {
         TypedMap::new(self)
+    }
+
+    /// Gives keys and the values of each CPU types.
+    ///
+    /// # Errors
+    /// `InvalidInput` if `K` or `V` has not the map's size, or the map has no value for each CPU.
+    pub fn typed_per_cpu<K, V>(&self) -> Result<TypedPerCpuMap<'_, K, V>> {
+        TypedPerCpuMap::new(self)
     }
 
     pub(crate) fn frame(&self) -> Frame {

@@ -1,7 +1,7 @@
 //! Operations on single entries.
 
 use oxbpf_uapi::flags::UpdateFlags;
-use oxbpf_uapi::{Cmd, Errno, MapType};
+use oxbpf_uapi::{Cmd, Errno};
 
 use super::OwnedMap;
 use crate::error::{At, Error, ErrorKind, Frame, Result};
@@ -10,13 +10,14 @@ impl OwnedMap {
     /// Looks `key` up and gives its value, `None` if absent.
     ///
     /// `key` has [`key_size`](OwnedMap::key_size) bytes. The value has [`value_buf_len`](OwnedMap::value_buf_len) bytes: for per-CPU maps
-    /// one value for each *possible* CPU, each padded to 8 bytes; see [`lookup_per_cpu`](OwnedMap::lookup_per_cpu).
+    /// one value for each *possible* CPU, each padded to 8 bytes; see [`lookup_per_cpu`](OwnedMap::lookup_per_cpu). With `CPU` or `ALL_CPUS`
+    /// (Linux 7.0) calls move a single value.
     ///
     /// # Errors
     /// `InvalidInput` if the length of the key is wrong, before any call. Linux 3.19.
     #[doc(alias = "bpf_map__lookup_elem")]
     pub fn lookup(&self, key: &[u8], flags: UpdateFlags) -> Result<Option<Vec<u8>>> {
-        let mut value = vec![0; self.value_buf_len()?];
+        let mut value = vec![0; self.value_len_for(flags)?];
         Ok(self.lookup_into(key, &mut value, flags)?.then_some(value))
     }
 
@@ -27,7 +28,7 @@ impl OwnedMap {
     #[doc(alias = "bpf_map_lookup_elem")]
     pub fn lookup_into(&self, key: &[u8], value: &mut [u8], flags: UpdateFlags) -> Result<bool> {
         self.check_key(key)?;
-        self.check_value(value.len())?;
+        self.check_value(value.len(), flags)?;
         let result = self.kernel.map_lookup_elem(&self.fd, key, value, flags.bits());
         self.found(result, Cmd::MAP_LOOKUP_ELEM)
     }
@@ -62,15 +63,15 @@ impl OwnedMap {
 
     /// Writes `value` under `key`, creating or replacing the entry as `flags` allow.
     ///
-    /// Lengths are as for [`lookup`](Self::lookup). Maps that hold maps, programs or perf events take the number of a reference
-    /// ([`oxbpf_kernel::Handle::number`]) in 4 bytes.
+    /// Lengths are as for [`lookup`](Self::lookup). Maps that hold references to other objects take their number; see
+    /// [`update_ref`](Self::update_ref).
     ///
     /// # Errors
     /// `InvalidInput` if a length is wrong; `AlreadyExists` with `NOEXIST`, `NotFound` with `EXIST`; `E2BIG` if the map is full.
     #[doc(alias = "bpf_map__update_elem")]
     pub fn update(&self, key: &[u8], value: &[u8], flags: UpdateFlags) -> Result<()> {
         self.check_key(key)?;
-        self.check_value(value.len())?;
+        self.check_value(value.len(), flags)?;
         let result = self.kernel.map_update_elem(&self.fd, key, value, flags.bits());
         result.at(|| Frame::Command(Cmd::MAP_UPDATE_ELEM)).at(|| self.frame())
     }
@@ -139,8 +140,8 @@ impl OwnedMap {
         })
     }
 
-    /// Bytes of what a look-up gives and an update takes: the value size, 4 for maps of references, or for per-CPU maps the value size
-    /// rounded up to 8 times the number of possible CPUs.
+    /// Bytes of what a look-up gives and an update takes: the value size, or for per-CPU maps the value size rounded up to 8 times the number
+    /// of possible CPUs.
     ///
     /// # Errors
     /// If the system does not tell the number of CPUs.
@@ -167,13 +168,17 @@ impl OwnedMap {
         }
     }
 
-    fn check_value(&self, have: usize) -> Result<()> {
-        // Storage of a bloom filter or queue has no key, but its value is checked as any other's.
-        let want = self.value_buf_len()?;
-        // A socket map takes 4-byte descriptors and gives 8-byte cookies under one value size of 4 or 8.
-        let is_socket =
-            matches!(self.map_type(), MapType::SOCKMAP | MapType::SOCKHASH | MapType::REUSEPORT_SOCKARRAY);
-        if have == want || is_socket && (have == 4 || have == 8) {
+    /// Bytes of what a call with `flags` moves: one value if they name a CPU or all of them.
+    fn value_len_for(&self, flags: UpdateFlags) -> Result<usize> {
+        match flags.intersects(UpdateFlags::CPU | UpdateFlags::ALL_CPUS) {
+            true => Ok(self.value_size() as usize),
+            false => self.value_buf_len(),
+        }
+    }
+
+    fn check_value(&self, have: usize, flags: UpdateFlags) -> Result<()> {
+        let want = self.value_len_for(flags)?;
+        if have == want {
             return Ok(());
         }
         Err(self.refuse(format!("the value has {have} bytes, the map's have {want}")))

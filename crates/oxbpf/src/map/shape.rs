@@ -55,18 +55,7 @@ impl MapShape {
 
     /// Whether look-ups give one value for each possible CPU.
     pub(crate) fn is_per_cpu(&self) -> bool {
-        matches!(
-            self.map_type,
-            MapType::PERCPU_HASH
-                | MapType::PERCPU_ARRAY
-                | MapType::LRU_PERCPU_HASH
-                | MapType::PERCPU_CGROUP_STORAGE
-        )
-    }
-
-    /// Whether user space gives file descriptors and gets ids, 4 bytes each.
-    fn holds_fds(&self) -> bool {
-        matches!(self.map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS | MapType::PROG_ARRAY)
+        self.map_type.is_per_cpu()
     }
 
     /// Bytes of what a look-up writes and an update reads.
@@ -76,7 +65,7 @@ impl MapShape {
             let cpus = possible_cpus(kernel)? as usize;
             return Ok(one.next_multiple_of(8).saturating_mul(cpus));
         }
-        Ok(if self.holds_fds() { 4 } else { one })
+        Ok(one)
     }
 }
 

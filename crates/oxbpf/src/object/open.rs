@@ -238,7 +238,7 @@ impl OpenMapMut<'_> {
     /// `InvalidInput` if this is no map of maps, or has been given one before.
     #[doc(alias = "bpf_map__set_inner_map_fd")]
     pub fn set_inner_map_fd(&mut self, fd: MapFd) -> Result<&mut Self> {
-        let is_outer = matches!(self.spec().map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS);
+        let is_outer = self.spec().map_type.holds_maps();
         if !is_outer || self.row_mut().inner.is_some() {
             let why = if is_outer { "it has an inner map already" } else { "it is no map of maps" };
             return Err(Error::invalid_input(why).at(Frame::Map(self.spec().real_name.clone())));
