@@ -450,6 +450,7 @@ pub(crate) fn perf(names: &Names, req: &PerfRequest<'_>) -> Line {
         PerfRequest::SetBpf { .. } => "PERF_EVENT_IOC_SET_BPF",
         PerfRequest::Enable(_) => "PERF_EVENT_IOC_ENABLE",
         PerfRequest::Disable(_) => "PERF_EVENT_IOC_DISABLE",
+        PerfRequest::Pause { .. } => "PERF_EVENT_IOC_PAUSE_OUTPUT",
         PerfRequest::QueryBpf { .. } => "PERF_EVENT_IOC_QUERY_BPF",
     };
     let mut out = Fields { names, line: Line::new(call) };
@@ -461,6 +462,9 @@ pub(crate) fn perf(names: &Names, req: &PerfRequest<'_>) -> Line {
         }
         PerfRequest::SetBpf { event, prog } => drop(f.handle("fd", event).handle("prog_fd", prog)),
         PerfRequest::Enable(event) | PerfRequest::Disable(event) => drop(f.handle("fd", event)),
+        PerfRequest::Pause { event, is_paused } => {
+            f.handle("fd", event).put("paused", is_paused.to_string());
+        }
         PerfRequest::QueryBpf { event, ids } => {
             f.handle("fd", event).num("ids_len", ids.len() as i128);
         }

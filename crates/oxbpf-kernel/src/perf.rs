@@ -64,6 +64,13 @@ pub enum PerfRequest<'a> {
     Enable(&'a Handle),
     /// Stops counting.
     Disable(&'a Handle),
+    /// Stops writing to the ring of an event, or goes on (`PERF_EVENT_IOC_PAUSE_OUTPUT`).
+    Pause {
+        /// The event.
+        event: &'a Handle,
+        /// Whether nothing is written.
+        is_paused: bool,
+    },
     /// Ids of the programs on the event; answers with their number.
     QueryBpf {
         /// The event.

@@ -300,7 +300,10 @@ impl Backend for Scripted {
         match req {
             PerfRequest::Open { .. } => self.new_object(Object::Other),
             PerfRequest::QueryBpf { .. } => Ok(Reply::Value(0)),
-            PerfRequest::SetBpf { .. } | PerfRequest::Enable(_) | PerfRequest::Disable(_) => Ok(Reply::Done),
+            PerfRequest::SetBpf { .. }
+            | PerfRequest::Enable(_)
+            | PerfRequest::Disable(_)
+            | PerfRequest::Pause { .. } => Ok(Reply::Done),
         }
     }
 

@@ -112,6 +112,12 @@ impl PerfEvent {
 /// Answers a request about perf events.
 pub(crate) fn request(state: &State, req: &mut PerfRequest<'_>) -> Result<Reply, Errno> {
     match req {
+        PerfRequest::Open { spec, .. } if spec.write_backward => {
+            log::warn!(
+                "perf events whose rings are written from the end are not served by the embedded kernel"
+            );
+            Err(Errno::EOPNOTSUPP)
+        }
         PerfRequest::Open { spec, pid, cpu, .. } => {
             let event = PerfEvent::open(state, spec, *pid, *cpu)?;
             Ok(Reply::Handle(state.registry.handle(Object::Perf(Arc::new(event)))))
@@ -124,6 +130,8 @@ pub(crate) fn request(state: &State, req: &mut PerfRequest<'_>) -> Result<Reply,
         }
         PerfRequest::Enable(event) => switch(event, true),
         PerfRequest::Disable(event) => switch(event, false),
+        // Rings that are written from the end are refused when they are opened.
+        PerfRequest::Pause { .. } => Err(Errno::EOPNOTSUPP),
         PerfRequest::QueryBpf { event, ids } => {
             let attached = perf_of(event)?.attached.lock().unwrap_or_else(PoisonError::into_inner);
             for (id, attached) in ids.iter_mut().zip(attached.iter()) {

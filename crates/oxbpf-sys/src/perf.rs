@@ -6,8 +6,8 @@ use std::os::fd::BorrowedFd;
 use oxbpf_kernel::{Handle, PerfEventSpec, PerfRequest, Reply};
 use oxbpf_uapi::Errno;
 use oxbpf_uapi::perf_event::{
-    PERF_EVENT_IOC_DISABLE, PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_QUERY_BPF, PERF_EVENT_IOC_SET_BPF,
-    PerfAttrFlags, PerfEventAttr,
+    PERF_EVENT_IOC_DISABLE, PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_PAUSE_OUTPUT, PERF_EVENT_IOC_QUERY_BPF,
+    PERF_EVENT_IOC_SET_BPF, PerfAttrFlags, PerfEventAttr,
 };
 
 use crate::linux::descriptor;
@@ -58,6 +58,9 @@ pub(crate) fn run(req: &mut PerfRequest<'_>) -> Result<Reply, Errno> {
         }
         PerfRequest::Enable(event) => number(descriptor(event)?, PERF_EVENT_IOC_ENABLE, 0),
         PerfRequest::Disable(event) => number(descriptor(event)?, PERF_EVENT_IOC_DISABLE, 0),
+        PerfRequest::Pause { event, is_paused } => {
+            number(descriptor(event)?, PERF_EVENT_IOC_PAUSE_OUTPUT, u64::from(*is_paused))
+        }
         PerfRequest::QueryBpf { event, ids } => {
             let mut buf = vec![0; ids.len() + 2];
             syscall::perf_query_bpf(descriptor(event)?, QUERY_BPF, &mut buf)?;

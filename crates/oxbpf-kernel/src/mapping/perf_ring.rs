@@ -40,8 +40,11 @@ pub enum PerfRecord<'a> {
 pub struct PerfRingConsumer {
     header: Mapping,
     data: Mapping,
+    whole: Mapping,
     scratch: Vec<u8>,
     corrupt: bool,
+    /// Where the kernel was at the last drain, if it writes from the end and over what was there.
+    overwrites: Option<u64>,
 }
 
 impl PerfRingConsumer {
@@ -55,18 +58,48 @@ impl PerfRingConsumer {
         Self::new(kernel.mmap(event, 0..len as u64, Prot::ReadWrite)?, page)
     }
 
+    /// Maps the ring of an event that was opened with `write_backward`: the kernel writes over the oldest records, and
+    /// [`drain`](Self::drain) gives those that are left, the newest first. Its output is to be paused meanwhile.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map).
+    pub fn map_overwritable(kernel: &Kernel, event: &Handle, pages: usize) -> Result<Self, Errno> {
+        let page = rustix::param::page_size();
+        let len = pages.checked_add(1).and_then(|n| n.checked_mul(page)).ok_or(Errno::EINVAL)?;
+        Self::overwritable(kernel.mmap(event, 0..len as u64, Prot::Read)?, page)
+    }
+
+    /// Reads `mapping`, whose first `header_len` bytes are the page with the positions, from its end.
+    ///
+    /// # Errors
+    /// `EINVAL` if the data's length is no power of two.
+    pub fn overwritable(mapping: Mapping, header_len: usize) -> Result<Self, Errno> {
+        Self::of_parts(mapping, header_len, Some(0))
+    }
+
     /// Consumes from `mapping`, whose first `header_len` bytes are the page with the positions.
     ///
     /// # Errors
     /// `EINVAL` if the data's length is no power of two, `EACCES` if the header is read-only.
     pub fn new(mapping: Mapping, header_len: usize) -> Result<Self, Errno> {
+        let ring = Self::of_parts(mapping, header_len, None)?;
+        ring.header.atomic_u64(mmap_page::DATA_TAIL)?;
+        Ok(ring)
+    }
+
+    fn of_parts(mapping: Mapping, header_len: usize, overwrites: Option<u64>) -> Result<Self, Errno> {
         let size = mapping.len().checked_sub(header_len).ok_or(Errno::EINVAL)?;
         if !size.is_power_of_two() || size < HEADER_LEN || header_len < mmap_page::DATA_TAIL + 8 {
             return Err(Errno::EINVAL);
         }
         let header = mapping.part(0, header_len)?;
-        header.atomic_u64(mmap_page::DATA_TAIL)?;
-        Ok(Self { header, data: mapping.part(header_len, size)?, scratch: Vec::new(), corrupt: false })
+        let data = mapping.part(header_len, size)?;
+        Ok(Self { header, data, whole: mapping, scratch: Vec::new(), corrupt: false, overwrites })
+    }
+
+    /// All of its memory: the page with the positions, and the data.
+    pub fn mapping(&self) -> &Mapping {
+        &self.whole
     }
 
     /// Bytes of data that the ring holds.
@@ -84,7 +117,11 @@ impl PerfRingConsumer {
     /// # Errors
     /// Never in fact: the positions are inside the header.
     pub fn avail(&self) -> Result<usize, Errno> {
-        let pending = self.head()?.wrapping_sub(self.tail()?);
+        let pending = match self.overwrites {
+            // Positions go down.
+            Some(last) => last.wrapping_sub(self.head()?),
+            None => self.head()?.wrapping_sub(self.tail()?),
+        };
         Ok(usize::try_from(pending).unwrap_or(usize::MAX).min(self.size()))
     }
 
@@ -116,6 +153,9 @@ impl PerfRingConsumer {
     /// # Errors
     /// As there.
     pub fn drain_bytes(&mut self, f: &mut impl FnMut(&[u8]) -> ControlFlow<()>) -> Result<usize, Errno> {
+        if let Some(last) = self.overwrites {
+            return self.drain_newest(last, f);
+        }
         let (head, mut tail) = (self.head()?, self.tail()?);
         let mut records = 0;
         while !self.corrupt && tail != head {
@@ -134,6 +174,29 @@ impl PerfRingConsumer {
         // Pairs with the load of `data_tail` in `__perf_output_begin`: the kernel may write over the records from here
         // on.
         self.header.store_u64(mmap_page::DATA_TAIL, tail, Ordering::Release)?;
+        Ok(records)
+    }
+
+    /// Passes on the records that the kernel wrote since it was at `last` and has not written over, the newest first.
+    fn drain_newest(
+        &mut self,
+        last: u64,
+        f: &mut impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<usize, Errno> {
+        let head = self.head()?;
+        self.overwrites = Some(head);
+        let end = head.wrapping_add(last.wrapping_sub(head).min(self.size() as u64));
+        let (mut at, mut records) = (head, 0);
+        while at != end {
+            // The oldest record may have lost its end, and what is behind it is no record.
+            let Some(len) = self.record_len(at, end) else { break };
+            let flow = self.with_record(at, len, f)?;
+            records += 1;
+            at = at.wrapping_add(len as u64);
+            if flow.is_break() {
+                break;
+            }
+        }
         Ok(records)
     }
 
@@ -191,6 +254,44 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ring_that_is_written_over_gives_what_is_left_newest_first() {
+        let page = rustix::param::page_size();
+        let mapping = Mapping::anonymous(page * 2).expect("memory").part(0, page + 64).expect("a part");
+        let mut ring = PerfRingConsumer::overwritable(mapping.clone(), page).expect("a ring");
+        let mut head = 0_u64;
+        let mut write = |number: u64| {
+            // A sample of 8 bytes takes 20, so 24.
+            let mut body = 8_u32.to_ne_bytes().to_vec();
+            body.extend_from_slice(&number.to_ne_bytes());
+            body.extend_from_slice(&[0; 4]);
+            head = head.wrapping_sub(24);
+            for (i, byte) in record(PERF_RECORD_SAMPLE, &body).iter().enumerate() {
+                let at = (head as usize).wrapping_add(i) % 64;
+                mapping.write(page + at, &[*byte]).expect("in range");
+            }
+            mapping.store_u64(mmap_page::DATA_HEAD, head, Ordering::Relaxed).expect("in range");
+        };
+        let mut read = || {
+            let mut seen = Vec::new();
+            let drained = ring.drain(&mut |record| {
+                let PerfRecord::Sample(data) = record else { panic!("{record:?}") };
+                seen.push(u64::from_ne_bytes(data.try_into().expect("8 bytes")));
+                ControlFlow::Continue(())
+            });
+            assert_eq!(drained, Ok(seen.len()));
+            seen
+        };
+        assert_eq!(read(), []);
+        write(1);
+        write(2);
+        assert_eq!(read(), [2, 1]);
+        write(3);
+        assert_eq!(read(), [3], "what was read does not come again");
+        (4..20).for_each(&mut write);
+        assert_eq!(read(), [19, 18], "two and a part fit");
+    }
 
     /// A ring of 64 bytes of data whose positions start at `at`, with `bytes` written there.
     fn ring(at: u64, bytes: &[u8]) -> (Mapping, PerfRingConsumer) {

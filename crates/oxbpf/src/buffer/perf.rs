@@ -5,7 +5,7 @@ use core::ops::ControlFlow;
 use std::time::Duration;
 
 use oxbpf_kernel::{
-    Fact, Handle, Kernel, MapFd, PerfEventSpec, PerfRecord, PerfRequest, PerfRingConsumer, PollSet,
+    Fact, Handle, Kernel, MapFd, Mapping, PerfEventSpec, PerfRecord, PerfRequest, PerfRingConsumer, PollSet,
 };
 use oxbpf_uapi::perf_event::{PERF_COUNT_SW_BPF_OUTPUT, PERF_SAMPLE_RAW, PERF_TYPE_SOFTWARE};
 use oxbpf_uapi::{Cmd, Errno, MapType};
@@ -59,6 +59,8 @@ pub struct PerfBuffer<'cb> {
     on_lost: LostCallback<'cb>,
     on_record: Option<RecordCallback<'cb>>,
     lost: u64,
+    /// Whether the kernel writes over the oldest records.
+    overwrites: bool,
 }
 
 /// The event and ring of one CPU.
@@ -83,6 +85,14 @@ impl<'cb> PerfBufferBuilder<'cb> {
     #[must_use]
     pub fn sample_period(mut self, samples: u32) -> Self {
         self.spec.wakeup_events = samples.max(1);
+        self
+    }
+
+    /// Keeps the newest samples of each CPU and writes over the oldest, where by default new ones find no room. They come the newest
+    /// first, and the program's output stands still while they are read. Linux 4.7.
+    #[must_use]
+    pub fn overwritable(mut self) -> Self {
+        self.spec.write_backward = true;
         self
     }
 
@@ -158,6 +168,7 @@ impl<'cb> PerfBufferBuilder<'cb> {
             on_lost: self.on_lost,
             on_record: self.on_record,
             lost: 0,
+            overwrites: self.spec.write_backward,
         };
         for (cpu, map_key) in cpus {
             // On an error `buffer` is dropped, which takes back the CPUs before.
@@ -199,7 +210,8 @@ impl<'cb> PerfBuffer<'cb> {
             .and_then(|reply| reply.handle())
             .at(|| Frame::Syscall("perf_event_open"))
             .at(on_cpu)?;
-        let consumer = PerfRingConsumer::map(kernel, &event, pages).map_err(|e| {
+        let map = if self.overwrites { PerfRingConsumer::map_overwritable } else { PerfRingConsumer::map };
+        let consumer = map(kernel, &event, pages).map_err(|e| {
             let error = Error::kernel(e).at(Frame::Syscall("mmap")).at(on_cpu());
             match e {
                 Errno::EPERM => error.with_hint("use fewer pages, or raise kernel.perf_event_mlock_kb"),
@@ -252,9 +264,14 @@ impl<'cb> PerfBuffer<'cb> {
             return Err(Error::invalid_input(format!("there is no ring {index}")).at(self.name.clone()));
         };
         let (cpu, mut samples) = (ring.cpu, 0);
+        let paused = match self.overwrites {
+            true => Some(Paused::new(&self.kernel, &ring.event).at(|| self.name.clone())?),
+            false => None,
+        };
         if let Some(callback) = &mut self.on_record {
             samples =
                 ring.consumer.drain_bytes(&mut |record| callback(cpu, record)).at(|| self.name.clone())?;
+            drop(paused);
             return self.checked(index, samples);
         }
         let drained = ring.consumer.drain(&mut |record| {
@@ -273,6 +290,7 @@ impl<'cb> PerfBuffer<'cb> {
             }
             ControlFlow::Continue(())
         });
+        drop(paused);
         drained.at(|| self.name.clone())?;
         self.checked(index, samples)
     }
@@ -303,6 +321,21 @@ impl<'cb> PerfBuffer<'cb> {
         self.cpus.get(index).map(|ring| (ring.cpu, &ring.event))
     }
 
+    /// The memory of a ring, by its place from 0: a page with the kernel's and the reader's position, and the data.
+    #[doc(alias = "perf_buffer__buffer")]
+    pub fn mapping(&self, index: usize) -> Option<&Mapping> {
+        self.cpus.get(index).map(|ring| ring.consumer.mapping())
+    }
+
+    /// As [`consume`](Self::consume), for runtimes that wait for a descriptor and try again; see
+    /// [`RingBuffer::try_consume`](super::RingBuffer::try_consume).
+    ///
+    /// # Errors
+    /// `WouldBlock` if there was no sample; those of [`consume`](Self::consume).
+    pub fn try_consume(&mut self) -> std::io::Result<usize> {
+        super::or_would_block(self.consume())
+    }
+
     /// A descriptor that is readable when a ring has something, for a reactor. It may outlive the buffer.
     ///
     /// # Errors
@@ -311,6 +344,25 @@ impl<'cb> PerfBuffer<'cb> {
     #[doc(alias = "perf_buffer__epoll_fd")]
     pub fn ready_fd(&mut self) -> Result<std::os::fd::OwnedFd> {
         super::ring::ready_fd(&self.kernel, &mut self.set)
+    }
+}
+
+/// An event whose ring the kernel does not write to.
+struct Paused<'k>(&'k Kernel, &'k Handle);
+
+impl<'k> Paused<'k> {
+    fn new(kernel: &'k Kernel, event: &'k Handle) -> Result<Self> {
+        let pause = PerfRequest::Pause { event, is_paused: true };
+        kernel.perf_event(pause).at(|| Frame::Syscall("PERF_EVENT_IOC_PAUSE_OUTPUT"))?;
+        Ok(Self(kernel, event))
+    }
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.perf_event(PerfRequest::Pause { event: self.1, is_paused: false }) {
+            log::warn!("perf buffer: a ring stays paused: {error}");
+        }
     }
 }
 

@@ -157,6 +157,22 @@ impl<'cb> RingBuffer<'cb> {
         Ok(samples)
     }
 
+    /// As [`consume`](Self::consume), for runtimes that wait for a descriptor and try again: what tokio's `AsyncFd::async_io` and
+    /// async-io's `Async::read_with` take.
+    ///
+    /// ```text
+    /// let fd = tokio::io::unix::AsyncFd::new(ring.ready_fd()?)?;
+    /// loop {
+    ///     fd.async_io(Interest::READABLE, |_| ring.try_consume()).await?;
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// `WouldBlock` if there was no sample; those of [`consume`](Self::consume).
+    pub fn try_consume(&mut self) -> std::io::Result<usize> {
+        super::or_would_block(self.consume())
+    }
+
     /// The ring of the map that was added as number `index`, from 0.
     #[doc(alias = "ring_buffer__ring")]
     pub fn ring(&mut self, index: usize) -> Option<Ring<'_, 'cb>> {

@@ -299,6 +299,65 @@ fn perf_samples_without_room_are_counted() {
 }
 
 #[test]
+fn a_perf_buffer_may_keep_the_newest_samples() {
+    let Some(kernel) = kernel() else { return };
+    let map = perf_map(&kernel);
+    let probe = perf_writer(&kernel, &map, 20);
+    let seen = Mutex::new(Vec::new());
+    let mut buffer = PerfBuffer::builder(&kernel, &map)
+        .pages(1)
+        .cpus([(0, 0)])
+        .overwritable()
+        .on_sample(|_, sample| seen.lock().expect("one thread").push(number(&sample[..8])))
+        .build()
+        .expect("a perf buffer");
+    // 32 bytes a record: 128 of them fit in 4,096.
+    (0..500).for_each(|i| assert_eq!(run_on_cpu_0(&probe, i), 0, "there is always room"));
+    assert_eq!(buffer.consume().expect("consumes"), 128);
+    assert_eq!(buffer.consume().expect("consumes"), 0);
+    (500..503).for_each(|i| assert_eq!(run_on_cpu_0(&probe, i), 0, "output goes on"));
+    assert_eq!(buffer.consume().expect("consumes"), 3);
+    assert!(buffer.mapping(0).is_some_and(|m| m.len() == 4096 * 2) && buffer.mapping(1).is_none());
+    drop(buffer);
+    let expect: Vec<u64> = (372..500).rev().chain((500..503).rev()).collect();
+    assert_eq!(seen.into_inner().expect("one thread"), expect);
+}
+
+#[test]
+fn all_records_of_other_events_arrive_and_may_end_a_round() {
+    let Some(kernel) = kernel() else { return };
+    let map = perf_map(&kernel);
+    let probe = perf_writer(&kernel, &map, 20);
+    let spec = oxbpf_kernel::PerfEventSpec {
+        kind: oxbpf_uapi::perf_event::PERF_TYPE_SOFTWARE,
+        config: oxbpf_uapi::perf_event::PERF_COUNT_SW_BPF_OUTPUT,
+        sample_type: oxbpf_uapi::perf_event::PERF_SAMPLE_RAW,
+        wakeup_events: 2,
+        ..Default::default()
+    };
+    let mut seen = 0;
+    let mut buffer = PerfBuffer::builder(&kernel, &map)
+        .pages(1)
+        .cpus([(0, 0)])
+        .raw(spec, |cpu, record| {
+            // A header whose type is that of samples.
+            assert!(cpu == 0 && record[..4] == 9u32.to_ne_bytes());
+            seen += 1;
+            if seen == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .build()
+        .expect("a perf buffer");
+    assert_eq!(run_on_cpu_0(&probe, 1), 0);
+    assert_eq!(buffer.poll(Some(Duration::ZERO)).expect("polls"), 0, "it is woken for the second one");
+    assert_eq!(run_on_cpu_0(&probe, 2), 0);
+    assert_eq!(run_on_cpu_0(&probe, 3), 0);
+    assert_eq!(buffer.poll(None).expect("polls"), 2);
+    assert_eq!(buffer.try_consume().expect("one is left"), 1);
+    let nothing = buffer.try_consume().expect_err("nothing is left");
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
 fn perf_buffers_have_a_power_of_two_of_pages() {
     let Some(kernel) = kernel() else { return };
     let map = perf_map(&kernel);

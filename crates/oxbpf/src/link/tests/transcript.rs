@@ -106,7 +106,7 @@ fn perf_line(req: &PerfRequest<'_>) -> Option<String> {
         PerfRequest::SetBpf { .. } => "SET_BPF".into(),
         PerfRequest::Enable(_) => "ENABLE".into(),
         PerfRequest::Disable(_) => "DISABLE".into(),
-        PerfRequest::QueryBpf { .. } => return None,
+        PerfRequest::QueryBpf { .. } | PerfRequest::Pause { .. } => return None,
     })
 }
 
