@@ -183,8 +183,8 @@ mod tests {
         assert_eq!(object.program("socket", "q", &[0x95, 0, 0, 0, 0, 0, 0, 0]), 8);
         let bytes = object.to_bytes(&[], |_| 0);
         let at = u64::from_le_bytes(bytes[40..48].try_into().unwrap()) as usize;
-        // Nothing, license, socket, .BTF, .BTF.ext, .symtab, .strtab.
-        assert_eq!(bytes.len(), at + 7 * 64);
+        // Nothing, license, socket, .BTF, .symtab, .strtab.
+        assert_eq!(bytes.len(), at + 6 * 64);
         assert_eq!(bytes[at + 2 * 64 + 32], 16, "both programs are in one section");
     }
 }
