@@ -133,13 +133,13 @@ const DEVICE_MAPS: [MapType; 2] = [MapType::HASH, MapType::ARRAY];
 impl Target {
     fn prog_types(&self) -> impl Iterator<Item = (ProgType, &'static str)> {
         let all = ProgType::ALL.iter().filter(|t| **t != ProgType::UNSPEC);
-        let wanted = all.filter(|t| matches!(self, Self::Kernel(_)) || DEVICE_PROGS.contains(t));
+        let wanted = all.filter(move |t| matches!(self, Self::Kernel(_)) || DEVICE_PROGS.contains(t));
         wanted.filter_map(|t| Some((*t, t.short_name()?)))
     }
 
     fn map_types(&self) -> impl Iterator<Item = (MapType, &'static str)> {
         let all = MapType::ALL.iter().filter(|t| **t != MapType::UNSPEC);
-        let wanted = all.filter(|t| matches!(self, Self::Kernel(_)) || DEVICE_MAPS.contains(t));
+        let wanted = all.filter(move |t| matches!(self, Self::Kernel(_)) || DEVICE_MAPS.contains(t));
         wanted.filter_map(|t| Some((*t, t.short_name()?)))
     }
 
