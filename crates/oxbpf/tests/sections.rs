@@ -162,10 +162,14 @@ fn freplace_takes_the_place_of_a_function_until_the_link_is_dropped() {
         Err(e) => return testkit::skip_this(e),
     };
     let _tracepoint = target.program("replaced").unwrap().attach().unwrap();
+    // Other processes add theirs, so the least of several counts.
     let run = || {
-        let before = hits(&target);
-        drop(std::fs::read("/proc/self/comm"));
-        hits(&target) - before
+        let once = |_| {
+            let before = hits(&target);
+            drop(std::fs::read("/proc/self/comm"));
+            hits(&target) - before
+        };
+        (0..20).map(once).min().unwrap()
     };
     assert!((1..1000).contains(&run()));
     let mut replacement = open("freplace", &usdt);
