@@ -186,6 +186,11 @@ fn freplace_takes_the_place_of_a_function_until_the_link_is_dropped() {
     };
     assert!(run() >= 1000);
     drop(link);
+    // A child that another test has just forked may keep the link a little longer.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while run() >= 1000 && std::time::Instant::now() < end {
+        std::thread::yield_now();
+    }
     assert!((1..1000).contains(&run()));
     note("freplace", "pass");
 }
